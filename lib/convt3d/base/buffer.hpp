@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+
+namespace convt3d {
+
+/// Uninitialised memory, aligned to 64 bytes (a cache line, and a zmm register); from 4 MiB up aligned to 2 MiB and advised
+/// to use huge pages, because first touch of 4 KiB pages runs at a tenth of the memory's speed.
+class Buffer {
+ public:
+  Buffer() = default;
+  /// Throws Error{kMemory} when the bytes cannot be had.
+  explicit Buffer(std::size_t bytes);
+  Buffer(const Buffer& other);
+  Buffer& operator=(const Buffer& other);
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+  ~Buffer();
+
+  void* data() { return data_; }
+  const void* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+  /// Makes room for at least `bytes`; the content is lost when it grows.
+  void reserve(std::size_t bytes);
+
+ private:
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace convt3d

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "convt3d/base/observer.hpp"
+#include "convt3d/base/tensor.hpp"
+#include "convt3d/conv/plan.hpp"
+
+namespace convt3d {
+
+/// A plan with its weights packed: run it as often as you like, from several threads at once.
+class Executor {
+ public:
+  /// weight: (ci, co/groups, kd, kh, kw) in the problem's dtype, C order; bias: co elements, or null for none.
+  Executor(Plan plan, const void* weight, const void* bias);
+  ~Executor();
+  Executor(Executor&&) noexcept;
+  Executor& operator=(Executor&&) noexcept;
+
+  const Plan& plan() const;
+
+  /// Overwrites `output` (n, co, output) from `input` (n, ci, input). Allocates only on first use by a thread more than
+  /// before. Throws Error{kShape} when the views are not the plan's, Error{kStopped} when the observer says so.
+  void run(const ConstTensorView& input, const TensorView& output, Observer* observer = nullptr) const;
+
+  /// Instruction set that the last run's kernels were compiled for, as the kernels themselves say.
+  std::string last_isa() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace convt3d

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "convt3d/base/dtype.hpp"
+#include "convt3d/base/extent.hpp"
+#include "convt3d/conv/options.hpp"
+
+namespace convt3d {
+
+/// One transposed convolution with all sizes known: input (n, ci, input), weight (ci, co/groups, kernel), output (n, co, output).
+/// output_padding is in the output's extent already.
+struct Problem {
+  std::int64_t n = 1;
+  std::int64_t ci = 1;
+  std::int64_t co = 1;
+  std::int64_t groups = 1;
+  Extent3 input;
+  Extent3 output;
+  Extent3 kernel;
+  Extent3 stride = 1;
+  Extent3 padding = 0;
+  Extent3 dilation = 1;
+  bool bias = true;
+  DType dtype = DType::kFloat32;
+
+  friend bool operator==(const Problem&, const Problem&) = default;
+};
+
+/// Throws Error{kShape} as output_extent does, and if a byte count passes 63 bits.
+Problem make_problem(const ConvTranspose3dOptions& options, std::int64_t n, const Extent3& input);
+
+/// "1x64x64x64x64 -> 32, k4 s2 p1", for plans and test names.
+std::string to_string(const Problem& problem);
+
+/// Floating-point operations of the direct method, a multiply and an add as two, outputs inside the volume only.
+double flops(const Problem& problem);
+
+/// Element counts.
+std::int64_t input_size(const Problem& problem);
+std::int64_t weight_size(const Problem& problem);
+std::int64_t output_size(const Problem& problem);
+
+}  // namespace convt3d

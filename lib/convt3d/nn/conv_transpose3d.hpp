@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "convt3d/base/observer.hpp"
+#include "convt3d/base/tensor.hpp"
+#include "convt3d/conv/options.hpp"
+#include "convt3d/conv/plan.hpp"
+
+namespace convt3d {
+
+struct ForwardOptions {
+  std::vector<std::int64_t> output_size = {};  ///< (d, h, w), or as many as the output's rank; empty: by output_padding
+  int threads = 0;                             ///< 0: the CPUs this process may use
+  Observer* observer = nullptr;
+};
+
+/// torch.nn.ConvTranspose3d on the CPU. Everything invalid throws Error{kShape}. May be used by several threads at once,
+/// each with its own output.
+class ConvTranspose3d {
+ public:
+  /// weight (in, out/groups, kd, kh, kw) and bias (out) are drawn from U(-b, b), b = initial_bound(options): PyTorch's
+  /// Kaiming-uniform distribution, from a generator of our own that gives the same values everywhere.
+  explicit ConvTranspose3d(const ConvTranspose3dOptions& options, std::uint64_t seed = 0);
+  /// With these weights; bias is empty exactly when options.bias is false.
+  ConvTranspose3d(const ConvTranspose3dOptions& options, Tensor weight, std::optional<Tensor> bias);
+  ConvTranspose3d(ConvTranspose3d&&) noexcept;
+  ConvTranspose3d& operator=(ConvTranspose3d&&) noexcept;
+  ~ConvTranspose3d();
+
+  const ConvTranspose3dOptions& options() const;
+
+  /// Writing to them takes effect at the next run.
+  Tensor& weight();
+  const Tensor& weight() const;
+  std::optional<Tensor>& bias();
+  const std::optional<Tensor>& bias() const;
+
+  /// (N, C, D, H, W) to (N, C', D', H', W'), or both without N.
+  Tensor forward(const Tensor& input, const ForwardOptions& options = {}) const;
+
+  /// Plans and packs for inputs of this shape; a later run of the same shape allocates nothing.
+  void prepare(const Shape& input, const ForwardOptions& options = {});
+
+  /// Overwrites `output`, which has the shape that forward would return. Threads and output_size are prepare's, if it was
+  /// called for this shape; else the output's shape tells the output_size.
+  void forward_into(const Tensor& input, Tensor& output, const ForwardOptions& options = {}) const;
+
+  /// How an input of this shape would be run.
+  Plan plan(const Shape& input, const ForwardOptions& options = {}) const;
+
+  /// "64, 32, kernel_size=(4, 4, 4), stride=(2, 2, 2), padding=(1, 1, 1)"
+  std::string extra_repr() const;
+
+  /// Elements of weight and bias.
+  std::int64_t parameter_count() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace convt3d

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "convt3d/base/observer.hpp"
+#include "convt3d/base/tensor.hpp"
+#include "convt3d/conv/plan.hpp"
+#include "convt3d/conv/sampling.hpp"
+
+namespace convt3d {
+
+struct RunOptions {
+  int threads = 0;  ///< 0: the CPUs this process may use
+  Observer* observer = nullptr;
+};
+
+/// What a dry run says of one layer.
+struct LayerPlan {
+  Shape input;             ///< (N, C, D, H, W)
+  Shape output;            ///< (N, C', D', H', W')
+  double flops = 0;        ///< a multiply and an add as two, direct method, outputs inside the volume only
+  std::string algorithm;
+  std::string reason;
+  std::int64_t bytes = 0;  ///< allocated beyond input and output
+  std::vector<LedgerEntry> ledger;
+  std::vector<Candidate> candidates;
+};
+
+/// One step of a stack. Layers are immutable once built and may be used by several threads at once. Shapes are 5-D.
+class Layer {
+ public:
+  virtual ~Layer() = default;
+
+  /// The config's name of it: "conv_transpose3d".
+  virtual std::string_view type() const = 0;
+  /// As PyTorch prints the module: "LeakyReLU(negative_slope=0.01)".
+  virtual std::string repr() const = 0;
+  /// Throws Error{kShape} when an input of this shape cannot be taken.
+  virtual Shape output_shape(const Shape& input) const = 0;
+  virtual Sampling sampling() const { return {}; }
+  virtual std::int64_t parameter_count() const { return 0; }
+  virtual LayerPlan plan(const Shape& input, const RunOptions& options) const = 0;
+  /// Takes the input over: pointwise layers work in place. Float32 and float64; throws Error{kShape} for other dtypes.
+  virtual Tensor forward(Tensor input, const RunOptions& options) const = 0;
+};
+
+}  // namespace convt3d
