@@ -9,7 +9,10 @@ class Observer {
  public:
   virtual ~Observer() = default;
 
-  /// `fraction` of the present run that is done, 0 to 1.
+  /// What is being done now: "reading", "computing", "writing". Progress starts again at 0.
+  virtual void stage(std::string_view name) { static_cast<void>(name); }
+
+  /// `fraction` of the present stage that is done, 0 to 1.
   virtual void progress(double fraction) { static_cast<void>(fraction); }
 
   /// Something the user should know and that is no error.

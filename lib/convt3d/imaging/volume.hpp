@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "convt3d/base/dtype.hpp"
+#include "convt3d/base/observer.hpp"
 #include "convt3d/base/tensor.hpp"
 #include "convt3d/imaging/voxel_grid.hpp"
 
@@ -40,8 +41,12 @@ struct VolumeHeader {
 VolumeHeader read_header(const std::filesystem::path& path);
 
 /// The voxels as (frames, components, D, H, W) in `dtype` (float32 or float64), slope and intercept applied, NaN and Inf as
-/// they are in the file. Throws Error{kInput} when data is short, corrupt or of another size than the header says.
-Tensor read_voxels(const VolumeHeader& header, DType dtype);
+/// they are in the file. Throws Error{kInput} when data is short, corrupt or of another size than the header says, and
+/// Error{kStopped} soon after the observer asks to stop.
+Tensor read_voxels(const VolumeHeader& header, DType dtype, Observer* observer = nullptr);
+
+/// Bytes that read_voxels holds at its fullest, its result among them.
+std::int64_t reading_bytes(const VolumeHeader& header, DType dtype);
 
 struct WriteOptions {
   DType pixel_type = DType::kFloat32;
@@ -66,8 +71,12 @@ std::string volume_extension(const std::filesystem::path& path);
 /// Writes (N, C, D, H, W) to `path` on `grid`: under a temporary name in the same folder, renamed when complete, nothing left
 /// behind on failure. NIfTI gets more than one volume or channel as a 4th axis, MetaImage channels as vector pixels and N as
 /// a 4th axis. Integers are rounded half to even and clamped. `source` is the header that codes, units and intent come from.
-/// Throws Error{kOutput} when the file cannot be written or its format cannot hold the volume.
+/// Throws Error{kOutput} when the file cannot be written or its format cannot hold the volume, and Error{kStopped} soon after
+/// the observer asks to stop.
 WriteReport write_volume(const std::filesystem::path& path, const Tensor& voxels, const VoxelGrid& grid,
-                         const VolumeHeader& source, const WriteOptions& options);
+                         const VolumeHeader& source, const WriteOptions& options, Observer* observer = nullptr);
+
+/// Bytes that write_volume holds at its fullest for voxels of that shape and dtype, besides the voxels themselves.
+std::int64_t writing_bytes(const std::filesystem::path& path, const Shape& voxels, DType dtype, const WriteOptions& options);
 
 }  // namespace convt3d
