@@ -23,6 +23,7 @@ struct LayerPlan {
   double flops = 0;        ///< a multiply and an add as two, direct method, outputs inside the volume only
   std::string algorithm;
   std::string reason;
+  bool in_place = false;   ///< the output takes over the input's memory
   std::int64_t bytes = 0;  ///< allocated beyond input and output
   std::vector<LedgerEntry> ledger;
   std::vector<Candidate> candidates;
