@@ -12,7 +12,7 @@ namespace convt3d {
 struct ConvTranspose3dOptions {
   std::int64_t in_channels = 0;
   std::int64_t out_channels = 0;
-  Extent3 kernel_size;
+  Extent3 kernel_size = {};
   Extent3 stride = 1;
   Extent3 padding = 0;
   Extent3 output_padding = 0;
@@ -20,7 +20,7 @@ struct ConvTranspose3dOptions {
   bool bias = true;
   Extent3 dilation = 1;
   DType dtype = DType::kFloat32;  ///< kFloat32 or kFloat64
-  std::string device;             ///< "" or "cpu"
+  std::string device = {};        ///< "" or "cpu"
 };
 
 /// Throws Error{kShape} for the first parameter that is not admissible, naming it, its axis and the admissible range.
