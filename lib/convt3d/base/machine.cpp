@@ -53,7 +53,8 @@ int cgroup_cpus() {
         std::ifstream file("/sys/fs/cgroup" + path + "/cpu.max");
         std::string quota;
         double period = 0;
-        if (file >> quota >> period && quota != "max") least = smaller_quota(least, quota_cpus(std::atof(quota.c_str()), period));
+        if (file >> quota >> period && quota != "max")
+          least = smaller_quota(least, quota_cpus(std::atof(quota.c_str()), period));
       } else {
         std::ifstream quota_file("/sys/fs/cgroup/cpu" + path + "/cpu.cfs_quota_us");
         std::ifstream period_file("/sys/fs/cgroup/cpu" + path + "/cpu.cfs_period_us");
@@ -127,9 +128,10 @@ Machine Machine::detect() {
   machine.isa = chosen_isa();
   machine.threads = affinity_cpus();
   machine.threads_limited_by = "affinity";
-  const std::array<std::pair<int, const char*>, 3> limits = {{{cgroup_cpus(), "cgroup quota"},
-                                                              {environment_cpus("OMP_NUM_THREADS"), "OMP_NUM_THREADS"},
-                                                              {environment_cpus("SLURM_CPUS_PER_TASK"), "SLURM_CPUS_PER_TASK"}}};
+  const std::array<std::pair<int, const char*>, 3> limits = {
+      {{cgroup_cpus(), "cgroup quota"},
+       {environment_cpus("OMP_NUM_THREADS"), "OMP_NUM_THREADS"},
+       {environment_cpus("SLURM_CPUS_PER_TASK"), "SLURM_CPUS_PER_TASK"}}};
   for (const auto& [cpus, by] : limits) {
     if (cpus > 0 && cpus < machine.threads) {
       machine.threads = cpus;

@@ -16,9 +16,12 @@ namespace {
 /// A stored element as the arithmetic type it stands for.
 template <DType D, typename T>
 auto load(T value) {
-  if constexpr (D == DType::kFloat16) return float_from_half(value);
-  else if constexpr (D == DType::kBFloat16) return float_from_bfloat16(value);
-  else return value;
+  if constexpr (D == DType::kFloat16)
+    return float_from_half(value);
+  else if constexpr (D == DType::kBFloat16)
+    return float_from_bfloat16(value);
+  else
+    return value;
 }
 
 template <typename To, typename From>
@@ -135,7 +138,8 @@ TensorView Tensor::view() {
 ConstTensorView Tensor::view() const {
   const std::size_t rank = shape_.size();
   if (rank != 4 && rank != 5) {
-    throw Error(ErrorKind::kShape, "expected a 5-D (N, C, D, H, W) or 4-D (C, D, H, W) tensor, found shape " + to_string(shape_));
+    throw Error(ErrorKind::kShape,
+                "expected a 5-D (N, C, D, H, W) or 4-D (C, D, H, W) tensor, found shape " + to_string(shape_));
   }
   const std::size_t c = rank - 4;
   return {raw(), dtype_, rank == 5 ? shape_[0] : 1, shape_[c], Extent3(shape_[c + 1], shape_[c + 2], shape_[c + 3])};
@@ -151,7 +155,8 @@ Tensor Tensor::reshaped(Shape shape) && {
 
 void Tensor::require_dtype(DType wanted) const {
   if (wanted == dtype_) return;
-  throw Error(ErrorKind::kShape, "the tensor holds " + std::string(name_of(dtype_)) + ", not " + std::string(name_of(wanted)));
+  throw Error(ErrorKind::kShape,
+              "the tensor holds " + std::string(name_of(dtype_)) + ", not " + std::string(name_of(wanted)));
 }
 
 Tensor convert(const Tensor& tensor, DType dtype) {
@@ -169,8 +174,7 @@ Tensor convert(const Tensor& tensor, DType dtype) {
     case DType::kInt64: convert_to<std::int64_t>(tensor, result.raw()); break;
     case DType::kUInt64: convert_to<std::uint64_t>(tensor, result.raw()); break;
     case DType::kFloat16:
-    case DType::kBFloat16:
-      throw Error(ErrorKind::kShape, "nothing is narrowed to " + std::string(name_of(dtype)));
+    case DType::kBFloat16: throw Error(ErrorKind::kShape, "nothing is narrowed to " + std::string(name_of(dtype)));
   }
   return result;
 }

@@ -51,7 +51,9 @@ class Tensor {
   template <typename T>
   static Tensor from(std::span<const T> values, Shape shape);
   template <typename T>
-  static Tensor from(const std::vector<T>& values, Shape shape) { return from(std::span<const T>(values), std::move(shape)); }
+  static Tensor from(const std::vector<T>& values, Shape shape) {
+    return from(std::span<const T>(values), std::move(shape));
+  }
 
   const Shape& shape() const { return shape_; }
   DType dtype() const { return dtype_; }
@@ -60,15 +62,28 @@ class Tensor {
 
   /// The elements; throws Error{kShape} when T is not what the tensor holds.
   template <typename T>
-  T* data() { require_dtype(dtype_of<T>()); return static_cast<T*>(raw()); }
+  T* data() {
+    require_dtype(dtype_of<T>());
+    return static_cast<T*>(raw());
+  }
   template <typename T>
-  const T* data() const { require_dtype(dtype_of<T>()); return static_cast<const T*>(raw()); }
+  const T* data() const {
+    require_dtype(dtype_of<T>());
+    return static_cast<const T*>(raw());
+  }
   template <typename T>
-  std::span<T> values() { return {data<T>(), static_cast<std::size_t>(size_)}; }
+  std::span<T> values() {
+    return {data<T>(), static_cast<std::size_t>(size_)};
+  }
   template <typename T>
-  std::span<const T> values() const { return {data<T>(), static_cast<std::size_t>(size_)}; }
+  std::span<const T> values() const {
+    return {data<T>(), static_cast<std::size_t>(size_)};
+  }
 
-  void* raw() { written_ = true; return buffer_.data(); }
+  void* raw() {
+    written_ = true;
+    return buffer_.data();
+  }
   const void* raw() const { return buffer_.data(); }
 
   /// Of a 5-D tensor, or of a 4-D one as n = 1; throws Error{kShape} for another rank.
