@@ -10,15 +10,15 @@
 namespace convt3d {
 
 struct PlanOptions {
-  int threads = 0;             ///< 0: all of the machine's
+  int threads = 0;                   ///< 0: all of the machine's
   std::string force_algorithm = {};  ///< name of a row of the table; empty: the cheapest (or CONVT3D_ALGORITHM)
-  bool separable = false;      ///< the kernel has rank 1, so a separable algorithm may be considered
+  bool separable = false;            ///< the kernel has rank 1, so a separable algorithm may be considered
 };
 
 /// One row of the algorithms' table as it was considered: a cost, or the reason why it cannot run.
 struct Candidate {
   std::string algorithm;
-  double seconds = 0;   ///< estimated; meaningless where `rejected` is not empty
+  double seconds = 0;    ///< estimated; meaningless where `rejected` is not empty
   std::string rejected;  ///< why this algorithm cannot run the problem
 };
 
@@ -34,9 +34,9 @@ struct Plan {
   Machine machine;
   int threads = 1;
   std::string algorithm;
-  std::string reason;                 ///< why this one
-  std::string tiles;                  ///< the tiling, for people
-  std::vector<LedgerEntry> ledger;    ///< beyond input and output: packed weights, scratch of all threads
+  std::string reason;               ///< why this one
+  std::string tiles;                ///< the tiling, for people
+  std::vector<LedgerEntry> ledger;  ///< beyond input and output: packed weights, scratch of all threads
   std::vector<Candidate> candidates;
 };
 

@@ -9,8 +9,8 @@
 
 namespace convt3d {
 
-/// One transposed convolution with all sizes known: input (n, ci, input), weight (ci, co/groups, kernel), output (n, co, output).
-/// output_padding is in the output's extent already.
+/// One transposed convolution with all sizes known: input (n, ci, input), weight (ci, co/groups, kernel), output (n, co,
+/// output). output_padding is in the output's extent already.
 struct Problem {
   std::int64_t n = 1;
   std::int64_t ci = 1;

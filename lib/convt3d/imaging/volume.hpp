@@ -30,10 +30,11 @@ struct VolumeHeader {
   std::filesystem::path path;
   VolumeFormat format = VolumeFormat::kNifti;
   VoxelGrid grid;
-  DType pixel_type = DType::kFloat32;  ///< as reading gives it: float32 or float64 where a slope or intercept scales integers
-  std::int64_t components = 1;         ///< of a vector image's voxel
-  std::int64_t frames = 1;             ///< length of the 4th axis
-  std::optional<NiftiFields> nifti;    ///< of a NIfTI file
+  /// As reading gives it: float32 or float64 where a slope or intercept scales integers.
+  DType pixel_type = DType::kFloat32;
+  std::int64_t components = 1;       ///< of a vector image's voxel
+  std::int64_t frames = 1;           ///< length of the 4th axis
+  std::optional<NiftiFields> nifti;  ///< of a NIfTI file
 };
 
 /// Reads the header only: the voxel data may be missing. Throws Error{kInput} with the path for what is no valid volume of
@@ -50,10 +51,10 @@ std::int64_t reading_bytes(const VolumeHeader& header, DType dtype);
 
 struct WriteOptions {
   DType pixel_type = DType::kFloat32;
-  int compression_level = 6;       ///< 0 to 12, for .nii.gz and .mha/.mhd
+  int compression_level = 6;  ///< 0 to 12, for .nii.gz and .mha/.mhd
   bool compress_metaimage = true;
   std::optional<double> nan_value;  ///< written for NaN to an integer type; nullopt: Error{kOutput}
-  std::string provenance;          ///< tool, version and config, for descrip and MetaImage fields
+  std::string provenance;           ///< tool, version and config, for descrip and MetaImage fields
 };
 
 /// What writing did to the values.
@@ -65,14 +66,15 @@ struct WriteReport {
 /// The format an output path's extension means (.nii, .nii.gz, .mha, .mhd); throws Error{kOutput} for others, naming them.
 VolumeFormat format_of(const std::filesystem::path& path);
 
-/// Extension of a volume's path, ".nii.gz" being one; "" if it is none that can be read (.nii, .nii.gz, .mha, .mhd, .hdr, .img).
+/// Extension of a volume's path, ".nii.gz" being one; "" if it is none that can be read (.nii, .nii.gz, .mha, .mhd, .hdr,
+/// .img).
 std::string volume_extension(const std::filesystem::path& path);
 
-/// Writes (N, C, D, H, W) to `path` on `grid`: under a temporary name in the same folder, renamed when complete, nothing left
-/// behind on failure. NIfTI gets more than one volume or channel as a 4th axis, MetaImage channels as vector pixels and N as
-/// a 4th axis. Integers are rounded half to even and clamped. `source` is the header that codes, units and intent come from.
-/// Throws Error{kOutput} when the file cannot be written or its format cannot hold the volume, and Error{kStopped} soon after
-/// the observer asks to stop.
+/// Writes (N, C, D, H, W) to `path` on `grid`: under a temporary name in the same folder, renamed when complete, nothing
+/// left behind on failure. NIfTI gets more than one volume or channel as a 4th axis, MetaImage channels as vector pixels and
+/// N as a 4th axis. Integers are rounded half to even and clamped. `source` is the header that codes, units and intent come
+/// from. Throws Error{kOutput} when the file cannot be written or its format cannot hold the volume, and Error{kStopped}
+/// soon after the observer asks to stop.
 WriteReport write_volume(const std::filesystem::path& path, const Tensor& voxels, const VoxelGrid& grid,
                          const VolumeHeader& source, const WriteOptions& options, Observer* observer = nullptr);
 

@@ -30,8 +30,8 @@ struct Model {
 /// Reads and checks a config and its weights. Throws Error{kConfig} with the file and the JSON pointer.
 Model load_model(const std::filesystem::path& path);
 
-/// The config of that path, or the shipped one of that name ("trilinear_x2"), searched for in $CONVT3D_CONFIG_DIR, then where
-/// the build and the installation keep them. Throws Error{kConfig} that lists what there is.
+/// The config of that path, or the shipped one of that name ("trilinear_x2"), searched for in $CONVT3D_CONFIG_DIR, then
+/// where the build and the installation keep them. Throws Error{kConfig} that lists what there is.
 std::filesystem::path find_config(const std::string& path_or_name);
 
 struct ShippedConfig {

@@ -16,8 +16,8 @@ struct ConvTranspose3dArguments {
   int threads = 0;  ///< 0: the CPUs this process may use
 };
 
-/// torch.nn.functional.conv_transpose3d: input (N, C, D, H, W) or (C, D, H, W), weight (C, C'/groups, kd, kh, kw), bias (C').
-/// Throws Error{kShape} for everything that does not fit.
+/// torch.nn.functional.conv_transpose3d: input (N, C, D, H, W) or (C, D, H, W), weight (C, C'/groups, kd, kh, kw), bias
+/// (C'). Throws Error{kShape} for everything that does not fit.
 Tensor conv_transpose3d(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias = std::nullopt,
                         const ConvTranspose3dArguments& arguments = {});
 

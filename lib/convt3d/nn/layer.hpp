@@ -18,9 +18,9 @@ struct RunOptions {
 
 /// What a dry run says of one layer.
 struct LayerPlan {
-  Shape input;             ///< (N, C, D, H, W)
-  Shape output;            ///< (N, C', D', H', W')
-  double flops = 0;        ///< a multiply and an add as two, direct method, outputs inside the volume only
+  Shape input;       ///< (N, C, D, H, W)
+  Shape output;      ///< (N, C', D', H', W')
+  double flops = 0;  ///< a multiply and an add as two, direct method, outputs inside the volume only
   std::string algorithm;
   std::string reason;
   bool in_place = false;   ///< the output takes over the input's memory
