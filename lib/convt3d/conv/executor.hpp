@@ -24,8 +24,9 @@ class Executor {
   /// before. Throws Error{kShape} when the views are not the plan's, Error{kStopped} when the observer says so.
   void run(const ConstTensorView& input, const TensorView& output, Observer* observer = nullptr) const;
 
-  /// Instruction set that the last run's kernels were compiled for, as the kernels themselves say.
-  std::string last_isa() const;
+  /// Instruction set of the kernels that run, in the words of the library that compiled them: "AVX3", "AVX2", "SSE4",
+  /// "NEON".
+  std::string isa() const;
 
  private:
   struct State;

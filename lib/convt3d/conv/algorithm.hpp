@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "convt3d/base/buffer.hpp"
+#include "convt3d/base/extent.hpp"
+#include "convt3d/base/observer.hpp"
+#include "convt3d/conv/plan.hpp"
+
+// How an algorithm presents itself to the plan. Internal: not installed.
+namespace convt3d {
+
+/// What a plan asks an algorithm about.
+struct Query {
+  const Problem& problem;
+  const Machine& machine;
+  int threads = 1;
+  bool separable = false;  ///< the kernel has rank 1
+};
+
+/// Data of one run. The boxes say which part of the problem's volumes the pointers hold: inputs outside input_box but inside
+/// the volume are not needed for output_box (required_input).
+struct RunArgs {
+  const void* input = nullptr;  ///< (n, ci, input_box)
+  Box3 input_box;
+  void* output = nullptr;  ///< (n, co, output_box)
+  Box3 output_box;
+  bool stream = false;  ///< the output exceeds the caches: store past them
+  Observer* observer = nullptr;
+};
+
+/// An algorithm with its weights packed. run may be called from several threads at once.
+class Prepared {
+ public:
+  virtual ~Prepared() = default;
+  virtual void run(const RunArgs& args) const = 0;
+};
+
+/// One row of the table.
+struct Algorithm {
+  const char* name;
+  /// Why the problem cannot be run; "" if it can.
+  std::string (*rejects)(const Query& query);
+  /// Estimated time of one run.
+  double (*seconds)(const Query& query);
+  /// Buffers that `prepare` and `run` will allocate.
+  std::vector<LedgerEntry> (*ledger)(const Query& query);
+  /// The tiling, for people.
+  std::string (*tiles)(const Query& query);
+  std::unique_ptr<Prepared> (*prepare)(const Plan& plan, const void* weight, const void* bias);
+};
+
+/// All algorithms, in the order in which ties are decided.
+std::span<const Algorithm> algorithms();
+
+extern const Algorithm kDirect;
+
+/// Scratch of the threads that run at once: as many buffers as ever were in use together, each used again.
+class ScratchPool {
+ public:
+  explicit ScratchPool(std::size_t bytes) : bytes_(bytes) {}
+
+  /// A buffer for the duration of its life.
+  class Lease {
+   public:
+    explicit Lease(ScratchPool& pool) : pool_(pool), buffer_(pool.take()) {}
+    ~Lease() { pool_.give(std::move(buffer_)); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    void* data() { return buffer_.data(); }
+
+   private:
+    ScratchPool& pool_;
+    Buffer buffer_;
+  };
+
+ private:
+  Buffer take();
+  void give(Buffer buffer);
+
+  std::size_t bytes_;
+  std::mutex mutex_;
+  std::vector<Buffer> free_;
+};
+
+/// Throws Error{kStopped} once the observer wants the run to end.
+void check_stop(const Observer* observer);
+
+}  // namespace convt3d

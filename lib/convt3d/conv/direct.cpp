@@ -1,0 +1,450 @@
+// The direct algorithm: any problem, lanes over output channels.
+//
+// The naive program, for one volume and one group, after docs/math.md's regrouping of outputs into phases f:
+//
+//   for f: for q: for co:  out[co, f.out_begin + q*stride] = bias[co] + Σ_tap Σ_ci in[ci, q + tap.offset] · w[ci, co,
+//   tap.kernel]
+//
+// Steps from there to here:
+// 1. Output positions q are cut into blocks. A block's input, halo included, is packed once into a panel [row][w][ci], with
+//    zeros where the volume ends, and serves every phase and every output channel.
+// 2. For a phase and a chunk of output channels, the sums over (tap, ci) are matrix products of panel positions with packed
+//    weights [tap][ci][co lanes]: the kernel `product`.
+// 3. The phases along w write interleaved into a staging row [ow][co lanes], which is transposed into NCDHW rows when
+// complete:
+//    every output is written once, by one task.
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "convt3d/base/checked.hpp"
+#include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/parallel.hpp"
+#include "convt3d/conv/phases.hpp"
+
+namespace convt3d {
+namespace {
+
+using kernels::ProductArgs;
+using kernels::ProductTap;
+
+/// The phases of one axis and what a block of them reads.
+struct Axis {
+  std::vector<AxisPhase> phases;
+  std::int64_t positions = 0;  ///< the largest count of a phase
+  std::int64_t lowest = 0;     ///< least and greatest tap offset of all phases
+  std::int64_t highest = 0;
+
+  std::int64_t halo() const { return highest - lowest; }
+};
+
+Axis make_axis(const Problem& problem, int axis) {
+  Axis result{.phases = axis_phases(problem, axis), .positions = 0, .lowest = 0, .highest = 0};
+  bool first = true;
+  for (const AxisPhase& phase : result.phases) {
+    result.positions = std::max(result.positions, phase.count);
+    for (const Tap& tap : phase.taps) {
+      result.lowest = first ? tap.offset : std::min(result.lowest, tap.offset);
+      result.highest = first ? tap.offset : std::max(result.highest, tap.offset);
+      first = false;
+    }
+  }
+  return result;
+}
+
+struct Tiling {
+  std::array<Axis, 3> axes;
+  std::int64_t lanes = 1;
+  std::int64_t ci = 1;      ///< per group
+  std::int64_t co = 1;      ///< per group
+  Extent3 block;            ///< positions of a task
+  Extent3 blocks;           ///< how many
+  Extent3 panel;            ///< rows, rows, columns of the packed input
+  std::int64_t shifts = 1;  ///< copies of the panel, each one column further on: see `flat`
+  bool flat = false;        ///< positions run on from row to row
+  std::int64_t ld = 1;      ///< elements from one panel column to the next
+  std::int64_t nr = 1;      ///< vectors of output channels in a chunk
+  std::int64_t chunks = 1;  ///< chunks of output channels
+  std::int64_t splits = 1;  ///< tasks that share a block, each with its own chunks
+  std::int64_t panel_size = 0;
+  std::int64_t staging_size = 0;  ///< in elements
+
+  std::int64_t chunk_vectors(std::int64_t chunk) const { return std::min(nr, ceil_div(co, lanes) - chunk * nr); }
+};
+
+/// A short row is run on into the next one, so that the product has enough positions to amortise its weights: with one copy
+/// of the panel per column shift, each cut to the block's width, a tap's positions are contiguous across rows.
+bool is_short(std::int64_t columns) { return columns <= 20; }
+
+void shape_panel(Tiling& t) {
+  t.flat = is_short(t.block.w) && t.block.h > 1;
+  t.shifts = t.flat ? t.axes[2].halo() + 1 : 1;
+  t.panel = {t.block.d + t.axes[0].halo(), t.block.h + t.axes[1].halo(), t.flat ? t.block.w : t.block.w + t.axes[2].halo()};
+  t.panel_size = t.shifts * t.panel.d * t.panel.h * t.panel.w * t.ld;
+  t.staging_size = t.block.d * t.block.h * t.block.w * t.axes[2].phases.back().out_step * t.nr * t.lanes;
+}
+
+/// The block that packs the least input per position, among those whose panel and staging keep to half of L2 and that leave
+/// every thread something to do.
+template <typename T>
+Tiling make_tiling(const Query& query) {
+  const Problem& p = query.problem;
+  Tiling t;
+  for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = make_axis(p, axis);
+  t.lanes = kernels::lanes<T>(query.machine.isa);
+  t.ci = p.ci / p.groups;
+  t.co = p.co / p.groups;
+  t.ld = t.ci % 64 == 0 ? t.ci + t.lanes : t.ci;  // off the powers of two that make columns compete for one cache set
+  const std::int64_t vectors = ceil_div(t.co, t.lanes);
+  t.nr = std::min<std::int64_t>(vectors, 2);
+  t.chunks = ceil_div(vectors, t.nr);
+
+  const Extent3 all = {t.axes[0].positions, t.axes[1].positions, t.axes[2].positions};
+  const std::int64_t budget = query.machine.l2_bytes / 2 / static_cast<std::int64_t>(sizeof(T));
+  const std::int64_t wanted_tasks = query.threads == 1 ? 1 : 4 * query.threads;
+  double best = -1;
+  Tiling chosen;
+  for (std::int64_t cut_w = 1; cut_w <= all.w; cut_w *= 2) {
+    for (std::int64_t bh = 1; bh < 2 * all.h; bh *= 2) {
+      for (std::int64_t bd = 1; bd < 2 * all.d; bd *= 2) {
+        t.block = {std::min(bd, all.d), std::min(bh, all.h), ceil_div(all.w, cut_w)};
+        t.blocks = {ceil_div(all.d, t.block.d), ceil_div(all.h, t.block.h), ceil_div(all.w, t.block.w)};
+        shape_panel(t);
+        const std::int64_t tasks = p.n * p.groups * t.blocks.d * t.blocks.h * t.blocks.w;
+        t.splits = std::clamp<std::int64_t>(wanted_tasks / tasks, 1, t.chunks);
+        const auto positions = static_cast<double>(t.block.d * t.block.h * t.block.w);
+        double cost = static_cast<double>(t.panel_size * t.splits) / positions;  // packing
+        cost += static_cast<double>(t.ci) * 256 / std::min(positions, 256.0);    // weights read again per block
+        if (t.panel_size + t.staging_size > budget)
+          cost *= 1 + static_cast<double>(t.panel_size + t.staging_size - budget) / static_cast<double>(budget) * 8;
+        if (tasks * t.splits < wanted_tasks)
+          cost *= 1.5 * static_cast<double>(wanted_tasks) / static_cast<double>(tasks * t.splits);
+        if (best < 0 || cost < best) {
+          best = cost;
+          chosen = t;
+        }
+      }
+    }
+  }
+  return chosen;
+}
+
+template <typename T>
+class Direct final : public Prepared {
+ public:
+  Direct(const Plan& plan, const T* weight, const T* bias)
+      : problem_(plan.problem),
+        isa_(plan.machine.isa),
+        threads_(plan.threads),
+        tiling_(make_tiling<T>({plan.problem, plan.machine, plan.threads})),
+        pool_(scratch_bytes(tiling_)) {
+    pack_weights(weight, bias);
+  }
+
+  static std::size_t scratch_bytes(const Tiling& t) {
+    return static_cast<std::size_t>(round_up(t.panel_size, t.lanes) + t.staging_size) * sizeof(T);
+  }
+
+  static std::int64_t packed_elements(const Problem& p, const Tiling& t) {
+    return p.groups * ceil_div(t.co, t.lanes) * t.lanes * (t.ci * p.kernel.d * p.kernel.h * p.kernel.w + 1);
+  }
+
+  void run(const RunArgs& args) const override {
+    const std::int64_t tasks =
+        problem_.n * problem_.groups * tiling_.blocks.d * tiling_.blocks.h * tiling_.blocks.w * tiling_.splits;
+    parallel_for(threads_, tasks, 1, [&](std::int64_t begin, std::int64_t end) {
+      ScratchPool::Lease lease(pool_);
+      T* panel = static_cast<T*>(lease.data());
+      T* staging = panel + round_up(tiling_.panel_size, tiling_.lanes);
+      for (std::int64_t task = begin; task < end; ++task) {
+        check_stop(args.observer);
+        run_task(args, task, panel, staging);
+      }
+    });
+  }
+
+ private:
+  /// One block of positions of one volume and group, for some of its output channels.
+  struct Block {
+    std::int64_t n, group, first_chunk, last_chunk;
+    Extent3 begin;  ///< positions
+    Extent3 end;
+  };
+
+  void run_task(const RunArgs& args, std::int64_t task, T* panel, T* staging) const {
+    const Tiling& t = tiling_;
+    const auto next = [&task](std::int64_t count) {
+      const std::int64_t digit = task % count;
+      task /= count;
+      return digit;
+    };
+    Block block{};
+    const std::int64_t split = next(t.splits);
+    for (int axis = 2; axis >= 0; --axis) {
+      block.begin[axis] = next(t.blocks[axis]) * t.block[axis];
+      block.end[axis] = std::min(block.begin[axis] + t.block[axis], t.axes[static_cast<std::size_t>(axis)].positions);
+      const std::int64_t stride = problem_.stride[axis];
+      if (block.begin[axis] * stride >= args.output_box.end[axis] || block.end[axis] * stride <= args.output_box.begin[axis])
+        return;
+    }
+    block.group = next(problem_.groups);
+    block.n = task;
+    block.first_chunk = t.chunks * split / t.splits;
+    block.last_chunk = t.chunks * (split + 1) / t.splits;
+
+    pack_panel(args, block, panel);
+    for (std::size_t fd = 0; fd < t.axes[0].phases.size(); ++fd) {
+      for (std::size_t fh = 0; fh < t.axes[1].phases.size(); ++fh) {
+        for (std::int64_t chunk = block.first_chunk; chunk < block.last_chunk; ++chunk) {
+          for (std::size_t fw = 0; fw < t.axes[2].phases.size(); ++fw) run_phase(block, {fd, fh, fw}, chunk, panel, staging);
+          store(args, block, fd, fh, chunk, staging);
+        }
+      }
+    }
+  }
+
+  void pack_panel(const RunArgs& args, const Block& block, T* panel) const {
+    const Tiling& t = tiling_;
+    const Extent3 have = args.input_box.extent();
+    const std::int64_t channel_stride = have.d * have.h * have.w;
+    const T* source = static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * t.ci) * channel_stride;
+    const kernels::PackFn<T> pack = kernels::pack_row<T>(isa_);
+    T* row = panel;
+    for (std::int64_t shift = 0; shift < t.shifts; ++shift) {
+      const std::int64_t iw = block.begin.w + t.axes[2].lowest + shift;
+      const std::int64_t first = std::clamp(args.input_box.begin.w, iw, iw + t.panel.w);
+      const std::int64_t last = std::clamp(args.input_box.end.w, first, iw + t.panel.w);
+      for (std::int64_t r = 0; r < t.panel.d * t.panel.h; ++r, row += t.panel.w * t.ld) {
+        const std::int64_t id = block.begin.d + t.axes[0].lowest + r / t.panel.h;
+        const std::int64_t ih = block.begin.h + t.axes[1].lowest + r % t.panel.h;
+        const bool inside = id >= args.input_box.begin.d && id < args.input_box.end.d && ih >= args.input_box.begin.h &&
+                            ih < args.input_box.end.h && first < last;
+        if (!inside) {
+          std::fill(row, row + t.panel.w * t.ld, T{0});
+          continue;
+        }
+        std::fill(row, row + (first - iw) * t.ld, T{0});
+        pack({.source = source + ((id - args.input_box.begin.d) * have.h + ih - args.input_box.begin.h) * have.w + first -
+                        args.input_box.begin.w,
+              .channel_stride = channel_stride,
+              .channels = t.ci,
+              .padded_channels = t.ci,
+              .count = last - first,
+              .target = row + (first - iw) * t.ld,
+              .ld = t.ld});
+        std::fill(row + (last - iw) * t.ld, row + t.panel.w * t.ld, T{0});
+      }
+    }
+  }
+
+  /// Offset in the panel of a tap, from the position it serves.
+  std::int64_t panel_offset(const Tap& d, const Tap& h, const Tap& w) const {
+    const Tiling& t = tiling_;
+    const std::int64_t shift = w.offset - t.axes[2].lowest;
+    const std::int64_t column = t.flat ? shift * t.panel.d * t.panel.h * t.panel.w : shift;
+    return (((d.offset - t.axes[0].lowest) * t.panel.h + h.offset - t.axes[1].lowest) * t.panel.w + column) * t.ld;
+  }
+
+  /// The products of one phase into its places of the staging rows [vector][row][ow][lane].
+  void run_phase(const Block& block, const std::array<std::size_t, 3>& f, std::int64_t chunk, const T* panel,
+                 T* staging) const {
+    const Tiling& t = tiling_;
+    const AxisPhase& d = t.axes[0].phases[f[0]];
+    const AxisPhase& h = t.axes[1].phases[f[1]];
+    const AxisPhase& w = t.axes[2].phases[f[2]];
+    const std::int64_t vectors = t.chunk_vectors(chunk);
+    const std::int64_t columns = std::min(w.count, block.end.w) - block.begin.w;
+    const std::int64_t rows_h = std::min(h.count, block.end.h) - block.begin.h;
+    const std::int64_t rows_d = std::min(d.count, block.end.d) - block.begin.d;
+    if (columns <= 0 || rows_h <= 0) return;
+
+    const std::int64_t row_pitch = t.block.w * w.out_step * t.lanes;
+    const std::int64_t plane_pitch = t.block.d * t.block.h * row_pitch;
+    std::vector<ProductTap>& taps = thread_taps();
+    ProductArgs<T> args{.a = nullptr,
+                        .lda = t.ld,
+                        .positions = t.flat ? rows_h * t.block.w : columns,
+                        .taps = nullptr,
+                        .tap_count = 0,
+                        .k = t.ci,
+                        .b = weights_at(block.group, chunk, f),
+                        .nr = static_cast<int>(vectors),
+                        .init = bias_at(block.group, chunk),
+                        .c = {},
+                        .ldc = w.out_step * t.lanes};
+    const std::int64_t rows = t.flat ? 1 : rows_h;
+    for (std::int64_t qd = 0; qd < rows_d; ++qd) {
+      for (std::int64_t qh = 0; qh < rows; ++qh) {
+        taps.clear();
+        std::int64_t b_offset = 0;
+        const std::int64_t step = t.ci * vectors * t.lanes;
+        for (const Tap& td : d.taps) {
+          const bool outside_d = !inside(block.begin.d + qd + td.offset, problem_.input.d);
+          for (const Tap& th : h.taps) {
+            const bool outside = outside_d || (!t.flat && !inside(block.begin.h + qh + th.offset, problem_.input.h));
+            for (const Tap& tw : w.taps) {
+              if (!outside) taps.push_back({panel_offset(td, th, tw), b_offset});
+              b_offset += step;
+            }
+          }
+        }
+        args.taps = taps.data();
+        args.tap_count = static_cast<std::int64_t>(taps.size());
+        args.a = panel + (qd * t.panel.h + qh) * t.panel.w * t.ld;
+        T* row = staging + (qd * t.block.h + qh) * row_pitch + w.out_begin * t.lanes;
+        for (std::int64_t j = 0; j < vectors; ++j) args.c[j] = row + j * plane_pitch;
+        product_(args);
+      }
+    }
+  }
+
+  void store(const RunArgs& args, const Block& block, std::size_t fd, std::size_t fh, std::int64_t chunk,
+             const T* staging) const {
+    const Tiling& t = tiling_;
+    const AxisPhase& d = t.axes[0].phases[fd];
+    const AxisPhase& h = t.axes[1].phases[fh];
+    const std::int64_t stride = problem_.stride.w;
+    const std::int64_t row_pitch = t.block.w * stride * t.lanes;
+    const Box3& box = args.output_box;
+    const Extent3 have = box.extent();
+    const std::int64_t channel_stride = have.d * have.h * have.w;
+    const std::int64_t first = std::max(block.begin.w * stride, box.begin.w);
+    const std::int64_t last = std::min(block.end.w * stride, box.end.w);
+    const kernels::UnpackFn<T> unpack = kernels::unpack_row<T>(isa_);
+    for (std::int64_t j = 0; j < t.chunk_vectors(chunk); ++j) {
+      const std::int64_t co = (chunk * t.nr + j) * t.lanes;
+      T* target = static_cast<T*>(args.output) + (block.n * problem_.co + block.group * t.co + co) * channel_stride;
+      for (std::int64_t qd = block.begin.d; qd < std::min(d.count, block.end.d); ++qd) {
+        const std::int64_t od = d.out_begin + qd * d.out_step;
+        if (od < box.begin.d || od >= box.end.d) continue;
+        for (std::int64_t qh = block.begin.h; qh < std::min(h.count, block.end.h); ++qh) {
+          const std::int64_t oh = h.out_begin + qh * h.out_step;
+          if (oh < box.begin.h || oh >= box.end.h) continue;
+          const std::int64_t row = (j * t.block.d + qd - block.begin.d) * t.block.h + qh - block.begin.h;
+          unpack({.staging = staging + row * row_pitch + (first - block.begin.w * stride) * t.lanes,
+                  .channels = std::min(t.lanes, t.co - co),
+                  .count = last - first,
+                  .target = target + ((od - box.begin.d) * have.h + oh - box.begin.h) * have.w + first - box.begin.w,
+                  .channel_stride = channel_stride,
+                  .stream = args.stream});
+        }
+      }
+    }
+  }
+
+  static bool inside(std::int64_t index, std::int64_t extent) { return index >= 0 && index < extent; }
+
+  static std::vector<ProductTap>& thread_taps() {
+    thread_local std::vector<ProductTap> taps;
+    return taps;
+  }
+
+  const T* bias_at(std::int64_t group, std::int64_t chunk) const {
+    return bias_ + group * ceil_div(tiling_.co, tiling_.lanes) * tiling_.lanes + chunk * tiling_.nr * tiling_.lanes;
+  }
+
+  const T* weights_at(std::int64_t group, std::int64_t chunk, const std::array<std::size_t, 3>& f) const {
+    const Tiling& t = tiling_;
+    const std::size_t phases = t.axes[0].phases.size() * t.axes[1].phases.size() * t.axes[2].phases.size();
+    const std::size_t phase = (f[0] * t.axes[1].phases.size() + f[1]) * t.axes[2].phases.size() + f[2];
+    return static_cast<const T*>(packed_.data()) +
+           offsets_[(static_cast<std::size_t>(group * t.chunks + chunk)) * phases + phase];
+  }
+
+  /// [group][chunk][phase][tap][ci][lane], lanes past the last channel zero; then the bias [group][lane].
+  void pack_weights(const T* weight, const T* bias) {
+    const Tiling& t = tiling_;
+    const Problem& p = problem_;
+    const std::int64_t kernel = p.kernel.d * p.kernel.h * p.kernel.w;
+    packed_ = Buffer(static_cast<std::size_t>(packed_elements(p, t)) * sizeof(T));
+    T* target = static_cast<T*>(packed_.data());
+    for (std::int64_t group = 0; group < p.groups; ++group) {
+      for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
+        const std::int64_t co_begin = chunk * t.nr * t.lanes;
+        const std::int64_t width = t.chunk_vectors(chunk) * t.lanes;
+        for (const AxisPhase& d : t.axes[0].phases) {
+          for (const AxisPhase& h : t.axes[1].phases) {
+            for (const AxisPhase& w : t.axes[2].phases) {
+              offsets_.push_back(target - static_cast<T*>(packed_.data()));
+              for (const Tap& td : d.taps) {
+                for (const Tap& th : h.taps) {
+                  for (const Tap& tw : w.taps) {
+                    const std::int64_t tap = (td.kernel * p.kernel.h + th.kernel) * p.kernel.w + tw.kernel;
+                    for (std::int64_t ci = 0; ci < t.ci; ++ci) {
+                      const T* source = weight + ((group * t.ci + ci) * t.co + co_begin) * kernel + tap;
+                      for (std::int64_t co = 0; co < width; ++co)
+                        *target++ = co_begin + co < t.co ? source[co * kernel] : T{0};
+                    }
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+    bias_ = target;
+    const std::int64_t width = ceil_div(t.co, t.lanes) * t.lanes;
+    for (std::int64_t group = 0; group < p.groups; ++group) {
+      for (std::int64_t co = 0; co < width; ++co) *target++ = bias != nullptr && co < t.co ? bias[group * t.co + co] : T{0};
+    }
+  }
+
+  Problem problem_;
+  Isa isa_;
+  int threads_;
+  Tiling tiling_;
+  kernels::ProductFn<T> product_ = kernels::product<T>(isa_);
+  Buffer packed_;
+  std::vector<std::int64_t> offsets_;  ///< of each group, chunk and phase in packed_
+  const T* bias_ = nullptr;
+  mutable ScratchPool pool_;
+};
+
+template <typename Function>
+auto with_tiling(const Query& query, Function&& function) {
+  if (query.problem.dtype == DType::kFloat64) return function(make_tiling<double>(query), double{});
+  return function(make_tiling<float>(query), float{});
+}
+
+std::string rejects(const Query&) { return ""; }
+
+double seconds(const Query& query) {
+  // Lanes that hold no channel do nothing, and a product of one vector loads as much as it multiplies.
+  return with_tiling(query, [&](const Tiling& t, auto) {
+    const double filled = static_cast<double>(t.co) / static_cast<double>(ceil_div(t.co, t.lanes) * t.lanes);
+    const double peak = 2.0 * 2.0 * static_cast<double>(t.lanes) * 2.5e9 * query.threads;
+    return flops(query.problem) / (filled * 0.8 * peak) + 5e-6;
+  });
+}
+
+std::vector<LedgerEntry> ledger(const Query& query) {
+  return with_tiling(query, [&](const Tiling& t, auto zero) {
+    using T = decltype(zero);
+    return std::vector<LedgerEntry>{
+        {"packed weights", Direct<T>::packed_elements(query.problem, t) * static_cast<std::int64_t>(sizeof(T))},
+        {"panels and staging rows", query.threads * static_cast<std::int64_t>(Direct<T>::scratch_bytes(t))}};
+  });
+}
+
+std::string tiles(const Query& query) {
+  return with_tiling(query, [](const Tiling& t, auto) {
+    return "blocks of " + to_string(t.block) + " positions, " + std::to_string(t.nr * t.lanes) +
+           " output channels at a time";
+  });
+}
+
+std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias) {
+  if (plan.problem.dtype == DType::kFloat64) {
+    return std::make_unique<Direct<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias));
+  }
+  return std::make_unique<Direct<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias));
+}
+
+}  // namespace
+
+constexpr Algorithm kDirect = {"direct", rejects, seconds, ledger, tiles, prepare};
+
+}  // namespace convt3d

@@ -1,0 +1,96 @@
+#include "convt3d/conv/executor.hpp"
+
+#include <array>
+#include <atomic>
+#include <utility>
+
+#include "convt3d/base/error.hpp"
+#include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/kernels/kernels.hpp"
+
+namespace convt3d {
+namespace {
+
+const Algorithm& find(const std::string& name) {
+  for (const Algorithm& algorithm : algorithms()) {
+    if (algorithm.name == name) return algorithm;
+  }
+  throw Error(ErrorKind::kShape, "there is no algorithm \"" + name + "\"");
+}
+
+/// Streaming pays once the output would push everything else out of the last cache.
+bool exceeds_caches(const Plan& plan) {
+  const Problem& p = plan.problem;
+  return output_size(p) * static_cast<std::int64_t>(size_of(p.dtype)) > plan.machine.l2_bytes * 4;
+}
+
+void require(const char* which, DType dtype, std::int64_t n, std::int64_t c, const Extent3& extent, const Problem& p,
+             std::int64_t want_c, const Extent3& want) {
+  if (dtype == p.dtype && n == p.n && c == want_c && extent == want) return;
+  throw Error(ErrorKind::kShape, "the " + std::string(which) + " is " + std::string(name_of(dtype)) + " (" +
+                                     std::to_string(n) + ", " + std::to_string(c) + ") x " + to_string(extent) +
+                                     "; the plan expects " + std::string(name_of(p.dtype)) + " (" + std::to_string(p.n) +
+                                     ", " + std::to_string(want_c) + ") x " + to_string(want));
+}
+
+}  // namespace
+
+std::span<const Algorithm> algorithms() {
+  static const std::array table = {kDirect};
+  return table;
+}
+
+Buffer ScratchPool::take() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!free_.empty()) {
+      Buffer buffer = std::move(free_.back());
+      free_.pop_back();
+      return buffer;
+    }
+  }
+  return Buffer(bytes_);
+}
+
+void ScratchPool::give(Buffer buffer) {
+  const std::lock_guard lock(mutex_);
+  free_.push_back(std::move(buffer));
+}
+
+void check_stop(const Observer* observer) {
+  if (observer != nullptr && observer->stop_requested()) throw Error(ErrorKind::kStopped, "stopped");
+}
+
+struct Executor::State {
+  Plan plan;
+  std::unique_ptr<Prepared> prepared;
+};
+
+Executor::Executor(Plan plan, const void* weight, const void* bias) : state_(std::make_unique<State>()) {
+  state_->plan = std::move(plan);
+  state_->prepared = find(state_->plan.algorithm).prepare(state_->plan, weight, bias);
+}
+
+Executor::~Executor() = default;
+Executor::Executor(Executor&&) noexcept = default;
+Executor& Executor::operator=(Executor&&) noexcept = default;
+
+const Plan& Executor::plan() const { return state_->plan; }
+
+void Executor::run(const ConstTensorView& input, const TensorView& output, Observer* observer) const {
+  const Problem& p = state_->plan.problem;
+  require("input", input.dtype, input.n, input.c, input.extent, p, p.ci, p.input);
+  require("output", output.dtype, output.n, output.c, output.extent, p, p.co, p.output);
+  check_stop(observer);
+  if (p.n == 0) return;
+  state_->prepared->run({.input = input.data,
+                         .input_box = whole(p.input),
+                         .output = output.data,
+                         .output_box = whole(p.output),
+                         .stream = exceeds_caches(state_->plan),
+                         .observer = observer});
+}
+
+std::string Executor::isa() const { return kernels::target_name(state_->plan.machine.isa); }
+
+}  // namespace convt3d

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+
+#include "convt3d/base/machine.hpp"
+
+// The kernels: all SIMD of the project. Each is compiled for every instruction set and reached through a function pointer,
+// so that nothing but that pointer depends on the machine. T is float or double.
+namespace convt3d::kernels {
+
+/// Elements of a vector of T.
+template <typename T>
+int lanes(Isa isa);
+
+/// The instruction set that the kernels for `isa` were compiled for, as the compiler knew it.
+const char* target_name(Isa isa);
+
+/// One run of a reduction: k values per position at a + position*lda + a_offset, against rows of packed weights at
+/// b + b_offset. In elements.
+struct ProductTap {
+  std::int64_t a_offset = 0;
+  std::int64_t b_offset = 0;
+};
+
+inline constexpr int kMaxNr = 3;
+
+/// Products of positions with packed weights, nr vectors of columns at once:
+///   c[j][position*ldc + lane] = init[j*lanes + lane]
+///                               + Σ_tap Σ_k a[position*lda + a_offset + k] · b[b_offset + (k*nr + j)*lanes + lane]
+/// for j < nr; summed over taps, then over k, in this order for every position whatever the blocking.
+template <typename T>
+struct ProductArgs {
+  const T* a = nullptr;
+  std::int64_t lda = 0;
+  std::int64_t positions = 0;
+  const ProductTap* taps = nullptr;
+  std::int64_t tap_count = 0;
+  std::int64_t k = 0;
+  const T* b = nullptr;     ///< aligned to a vector
+  int nr = 1;               ///< 1 to kMaxNr
+  const T* init = nullptr;  ///< null for zero
+  T* c[kMaxNr] = {};        ///< aligned to a vector
+  std::int64_t ldc = 0;
+};
+template <typename T>
+using ProductFn = void (*)(const ProductArgs<T>&);
+template <typename T>
+ProductFn<T> product(Isa isa);
+
+/// Channels into lanes: source[c*channel_stride + x] to target[x*ld + c] for c < channels, x < count; zero for channels <= c
+/// < padded_channels.
+template <typename T>
+struct PackArgs {
+  const T* source = nullptr;
+  std::int64_t channel_stride = 0;
+  std::int64_t channels = 0;
+  std::int64_t padded_channels = 0;
+  std::int64_t count = 0;
+  T* target = nullptr;
+  std::int64_t ld = 0;
+};
+template <typename T>
+using PackFn = void (*)(const PackArgs<T>&);
+template <typename T>
+PackFn<T> pack_row(Isa isa);
+
+/// Lanes back into channels: staging[x*lanes + c] to target[c*channel_stride + x] for c < channels <= lanes, x < count. With
+/// `stream`, whole vectors go past the caches.
+template <typename T>
+struct UnpackArgs {
+  const T* staging = nullptr;  ///< aligned to a vector
+  std::int64_t channels = 0;
+  std::int64_t count = 0;
+  T* target = nullptr;
+  std::int64_t channel_stride = 0;
+  bool stream = false;
+};
+template <typename T>
+using UnpackFn = void (*)(const UnpackArgs<T>&);
+template <typename T>
+UnpackFn<T> unpack_row(Isa isa);
+
+}  // namespace convt3d::kernels

@@ -1,0 +1,132 @@
+// The inner product of the channel-lane algorithms: BLIS's micro-kernel, with A read in place.
+//
+//   for position: for j: for tap: for k:  c[position][j] += a[position][k] * b[k][j]      (j: vectors of output channels)
+//
+// mr positions times nr vectors stay in registers over the whole reduction; each step loads nr vectors of b, broadcasts mr
+// numbers of a, and does mr*nr fused multiply-adds. Registers: mr*nr accumulators + nr weights + 1 broadcast.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convt3d/conv/kernels/product.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "convt3d/conv/kernels/kernels.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace convt3d::kernels::HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+// 32 registers: 16 x 1 + 1 + 1 = 18,  14 x 2 + 2 + 1 = 31,  9 x 3 + 3 + 1 = 31
+constexpr int kMr[kMaxNr + 1] = {0, 16, 14, 9};
+#else
+// 16 registers: 12 x 1 + 1 + 1 = 14,  6 x 2 + 2 + 1 = 15,  4 x 3 + 3 + 1 = 16
+constexpr int kMr[kMaxNr + 1] = {0, 12, 6, 4};
+#endif
+
+template <typename T, int mr, int nr>
+void micro_kernel(const ProductArgs<T>& args, std::int64_t first) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
+  const std::int64_t lda = args.lda;
+
+  V acc[mr][nr];
+#pragma GCC unroll 16
+  for (int i = 0; i < mr; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < nr; ++j) acc[i][j] = args.init != nullptr ? hn::LoadU(d, args.init + j * kLanes) : hn::Zero(d);
+  }
+  for (std::int64_t tap = 0; tap < args.tap_count; ++tap) {
+    // x86 reaches three positions from one pointer: [p], [p + lda*4], [p + lda*8].
+    const T* a[(mr + 2) / 3];
+#pragma GCC unroll 6
+    for (int i = 0; i < (mr + 2) / 3; ++i) a[i] = args.a + (first + 3 * i) * lda + args.taps[tap].a_offset;
+    const T* b = args.b + args.taps[tap].b_offset;
+    for (std::int64_t k = 0; k < args.k; ++k) {
+      V row[nr];
+#pragma GCC unroll 4
+      for (int j = 0; j < nr; ++j) row[j] = hn::Load(d, b + j * kLanes);
+      b += nr * kLanes;
+#pragma GCC unroll 16
+      for (int i = 0; i < mr; ++i) {
+        const V x = hn::Set(d, a[i / 3][(i % 3) * lda]);
+#pragma GCC unroll 4
+        for (int j = 0; j < nr; ++j) acc[i][j] = hn::MulAdd(x, row[j], acc[i][j]);
+      }
+#pragma GCC unroll 6
+      for (int i = 0; i < (mr + 2) / 3; ++i) ++a[i];
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < mr; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < nr; ++j) hn::Store(acc[i][j], d, args.c[j] + (first + i) * args.ldc);
+  }
+}
+
+template <typename T, int nr, int most = kMr[nr]>
+void positions_from(const ProductArgs<T>& args, std::int64_t first, std::int64_t mr) {
+  if constexpr (most > 0) {
+    if (mr == most) return micro_kernel<T, most, nr>(args, first);
+    positions_from<T, nr, most - 1>(args, first, mr);
+  }
+}
+
+/// Splits the positions into blocks of nearly equal size, so that none is left with a few.
+template <typename T, int nr>
+void blocks(const ProductArgs<T>& args) {
+  std::int64_t left = (args.positions + kMr[nr] - 1) / kMr[nr];
+  for (std::int64_t first = 0; first < args.positions; --left) {
+    const std::int64_t mr = (args.positions - first + left - 1) / left;
+    positions_from<T, nr>(args, first, mr);
+    first += mr;
+  }
+}
+
+template <typename T>
+void product(const ProductArgs<T>& args) {
+  switch (args.nr) {
+    case 1: return blocks<T, 1>(args);
+    case 2: return blocks<T, 2>(args);
+    default: return blocks<T, 3>(args);
+  }
+}
+
+}  // namespace
+
+inline constexpr ProductFn<float> kProductF32 = product<float>;
+inline constexpr ProductFn<double> kProductF64 = product<double>;
+inline constexpr int kLanesF32 = static_cast<int>(hn::MaxLanes(hn::ScalableTag<float>()));
+inline constexpr int kLanesF64 = static_cast<int>(hn::MaxLanes(hn::ScalableTag<double>()));
+inline const char* target_name() { return hwy::TargetName(HWY_TARGET); }
+
+}  // namespace convt3d::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "convt3d/conv/kernels/per_isa.hpp"
+
+namespace convt3d::kernels {
+
+template <>
+ProductFn<float> product<float>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kProductF32)
+}
+template <>
+ProductFn<double> product<double>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kProductF64)
+}
+template <>
+int lanes<float>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kLanesF32)
+}
+template <>
+int lanes<double>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kLanesF64)
+}
+const char* target_name(Isa isa) { CONVT3D_FOR_ISA(isa, target_name()) }
+
+}  // namespace convt3d::kernels
+#endif

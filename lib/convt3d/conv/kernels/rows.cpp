@@ -1,0 +1,141 @@
+// Rows between the two layouts: NCDHW outside (w fastest), channels in lanes inside.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convt3d/conv/kernels/rows.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/kernels/partial-inl.hpp"
+#include "convt3d/conv/kernels/transpose-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace convt3d::kernels::HWY_NAMESPACE {
+namespace {
+
+using Tag = hn::ScalableTag<float>;
+using V = hn::Vec<Tag>;
+constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(Tag()));
+
+/// Channels from `c` on, one element at a time.
+template <typename T>
+void pack_plain(const PackArgs<T>& args, std::int64_t c) {
+  for (; c < args.padded_channels; ++c) {
+    const T* source = args.source + c * args.channel_stride;
+    for (std::int64_t x = 0; x < args.count; ++x) args.target[x * args.ld + c] = c < args.channels ? source[x] : T{0};
+  }
+}
+
+void pack_f64(const PackArgs<double>& args) { pack_plain(args, 0); }
+
+/// A square of channels x voxels at a time; channels that fill no vector go one by one.
+void pack_f32(const PackArgs<float>& args) {
+  const Tag d;
+  const std::int64_t whole_channels = args.channels / kLanes * kLanes;
+  for (std::int64_t c = 0; c < whole_channels; c += kLanes) {
+    for (std::int64_t x = 0; x < args.count; x += kLanes) {
+      const float* source = args.source + c * args.channel_stride + x;
+      float* target = args.target + x * args.ld + c;
+      const std::int64_t columns = std::min(kLanes, args.count - x);
+      V r[kLanes];
+      if (columns == kLanes) {
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) r[i] = hn::LoadU(d, source + i * args.channel_stride);
+        transpose(d, r);
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) hn::StoreU(r[i], d, target + i * args.ld);
+      } else {
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) r[i] = load_first(d, source + i * args.channel_stride, columns);
+        transpose(d, r);
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) {
+          if (i < columns) hn::StoreU(r[i], d, target + i * args.ld);
+        }
+      }
+    }
+  }
+  pack_plain(args, whole_channels);
+}
+
+void unpack_f64(const UnpackArgs<double>& args) {
+  constexpr auto kLanesF64 = static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<double>()));
+  for (std::int64_t c = 0; c < args.channels; ++c) {
+    double* target = args.target + c * args.channel_stride;
+    for (std::int64_t x = 0; x < args.count; ++x) target[x] = args.staging[x * kLanesF64 + c];
+  }
+}
+
+/// Streaming stores want every channel's row aligned to the vector.
+bool rows_aligned(const UnpackArgs<float>& args) {
+  const auto bits = reinterpret_cast<std::uintptr_t>(args.target) | static_cast<std::uintptr_t>(args.channel_stride * 4);
+  return bits % (kLanes * 4) == 0;
+}
+
+void unpack_f32(const UnpackArgs<float>& args) {
+  const Tag d;
+  const bool stream = args.stream && args.channels == kLanes && rows_aligned(args);
+  std::int64_t x = 0;
+  for (; x + kLanes <= args.count; x += kLanes) {
+    V r[kLanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) r[i] = hn::Load(d, args.staging + (x + i) * kLanes);
+    transpose(d, r);
+    float* target = args.target + x;
+    if (stream) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) hn::Stream(r[i], d, target + i * args.channel_stride);
+    } else {
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) {
+        if (i < args.channels) hn::StoreU(r[i], d, target + i * args.channel_stride);
+      }
+    }
+  }
+  if (x == args.count) return;
+  V r[kLanes];
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) r[i] = hn::Load(d, args.staging + std::min(x + i, args.count - 1) * kLanes);
+  transpose(d, r);
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if (i < args.channels) store_first(r[i], d, args.target + x + i * args.channel_stride, args.count - x);
+  }
+}
+
+}  // namespace
+
+inline constexpr PackFn<float> kPackF32 = pack_f32;
+inline constexpr PackFn<double> kPackF64 = pack_f64;
+inline constexpr UnpackFn<float> kUnpackF32 = unpack_f32;
+inline constexpr UnpackFn<double> kUnpackF64 = unpack_f64;
+
+}  // namespace convt3d::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "convt3d/conv/kernels/per_isa.hpp"
+
+namespace convt3d::kernels {
+
+template <>
+PackFn<float> pack_row<float>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kPackF32)
+}
+template <>
+PackFn<double> pack_row<double>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kPackF64)
+}
+template <>
+UnpackFn<float> unpack_row<float>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kUnpackF32)
+}
+template <>
+UnpackFn<double> unpack_row<double>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kUnpackF64)
+}
+
+}  // namespace convt3d::kernels
+#endif

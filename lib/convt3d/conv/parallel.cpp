@@ -1,0 +1,54 @@
+#include "convt3d/conv/parallel.hpp"
+
+#include <oneapi/tbb/blocked_range.h>
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/info.h>
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "convt3d/base/machine.hpp"
+
+namespace convt3d {
+namespace {
+
+/// An arena, and the permission for more threads than there are CPUs where a caller asks for them.
+struct Arena {
+  explicit Arena(int threads)
+      : limit(tbb::global_control::max_allowed_parallelism,
+              static_cast<std::size_t>(std::max(threads, tbb::info::default_concurrency()))),
+        arena(threads) {}
+  tbb::global_control limit;
+  tbb::task_arena arena;
+};
+
+/// One arena per number of threads, kept: making one costs more than a small layer takes.
+tbb::task_arena& arena_of(int threads) {
+  static std::mutex mutex;
+  static std::map<int, std::unique_ptr<Arena>> arenas;
+  const std::lock_guard lock(mutex);
+  std::unique_ptr<Arena>& arena = arenas[threads];
+  if (!arena) arena = std::make_unique<Arena>(threads);
+  return arena->arena;
+}
+
+}  // namespace
+
+void parallel_for(int threads, std::int64_t count, std::int64_t grain,
+                  const std::function<void(std::int64_t, std::int64_t)>& body) {
+  if (count <= 0) return;
+  static const int all = Machine::detect().threads;
+  if (threads <= 0) threads = all;
+  if (threads == 1 || count <= grain) return body(0, count);
+  arena_of(threads).execute([&] {
+    tbb::parallel_for(
+        tbb::blocked_range<std::int64_t>(0, count, static_cast<std::size_t>(grain)),
+        [&](const tbb::blocked_range<std::int64_t>& range) { body(range.begin(), range.end()); }, tbb::simple_partitioner());
+  });
+}
+
+}  // namespace convt3d

@@ -1,0 +1,43 @@
+#include "convt3d/conv/phases.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "convt3d/base/checked.hpp"
+
+namespace convt3d {
+
+// The scatter: input i and kernel index t write output o = i*stride - padding + t*dilation. Read backwards, output o is
+// reached by those t for which o + padding - t*dilation is a multiple of the stride, from i = that / stride. Whether it is
+// one depends on (o + padding) mod stride alone, and a step of `stride` in o is a step of 1 in i: hence the phases.
+std::vector<AxisPhase> axis_phases(std::int64_t output, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
+                                   std::int64_t dilation) {
+  // Strides may exceed the output by far: only residues that have an output are visited, and of the taps of a residue only
+  // every (stride / gcd)-th kernel index.
+  const std::int64_t period = stride / std::gcd(stride, dilation);
+  std::vector<AxisPhase> phases;
+  for (std::int64_t begin = 0; begin < std::min(stride, output); ++begin) {
+    AxisPhase phase{.out_begin = begin, .out_step = stride, .count = ceil_div(output - begin, stride), .taps = {}};
+    const std::int64_t residue = (begin + padding) % stride;
+    std::int64_t first = 0;
+    while (first < std::min(period, kernel) && (first * dilation) % stride != residue) ++first;
+    if (first < period) {
+      for (std::int64_t t = first; t < kernel; t += period)
+        phase.taps.push_back({t, (begin + padding - t * dilation) / stride});
+    }
+    phases.push_back(std::move(phase));
+  }
+  return phases;
+}
+
+std::vector<AxisPhase> axis_phases(const ConvTranspose3dOptions& options, const Extent3&, const Extent3& output, int axis) {
+  return axis_phases(output[axis], options.kernel_size[axis], options.stride[axis], options.padding[axis],
+                     options.dilation[axis]);
+}
+
+std::vector<AxisPhase> axis_phases(const Problem& problem, int axis) {
+  return axis_phases(problem.output[axis], problem.kernel[axis], problem.stride[axis], problem.padding[axis],
+                     problem.dilation[axis]);
+}
+
+}  // namespace convt3d

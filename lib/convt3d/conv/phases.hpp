@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "convt3d/base/extent.hpp"
+#include "convt3d/conv/options.hpp"
+#include "convt3d/conv/problem.hpp"
+
+namespace convt3d {
+
+/// One kernel element of a phase: output q of the phase reads input q + offset through kernel index `kernel`.
+struct Tap {
+  std::int64_t kernel = 0;
+  std::int64_t offset = 0;
+};
+
+/// On one axis, all outputs with equal (o + padding) mod stride:
+///   out[out_begin + q*out_step] = Σ_taps in[q + offset] · weight[kernel],   0 <= q < count
+/// with inputs outside the volume counting as zero. Derivation: docs/math.md. A phase may have no taps (its outputs are the
+/// bias alone); taps are in ascending order of the kernel index.
+struct AxisPhase {
+  std::int64_t out_begin = 0;
+  std::int64_t out_step = 1;
+  std::int64_t count = 0;
+  std::vector<Tap> taps;
+};
+
+/// The phases of one axis that have outputs, by ascending out_begin; at most `stride`.
+std::vector<AxisPhase> axis_phases(std::int64_t output, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
+                                   std::int64_t dilation);
+
+std::vector<AxisPhase> axis_phases(const ConvTranspose3dOptions& options, const Extent3& input, const Extent3& output,
+                                   int axis);
+std::vector<AxisPhase> axis_phases(const Problem& problem, int axis);
+
+}  // namespace convt3d

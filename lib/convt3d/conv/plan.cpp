@@ -1,0 +1,83 @@
+#include "convt3d/conv/plan.hpp"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+
+#include "convt3d/base/error.hpp"
+#include "convt3d/conv/algorithm.hpp"
+
+namespace convt3d {
+namespace {
+
+std::string milliseconds(double seconds) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.3g ms", seconds * 1e3);
+  return text.data();
+}
+
+std::string forced_algorithm(const PlanOptions& options) {
+  if (!options.force_algorithm.empty()) return options.force_algorithm;
+  const char* environment = std::getenv("CONVT3D_ALGORITHM");
+  return environment == nullptr ? "" : environment;
+}
+
+std::string joined_names() {
+  std::string names;
+  for (const Algorithm& algorithm : algorithms()) names += (names.empty() ? "" : ", ") + std::string(algorithm.name);
+  return names;
+}
+
+}  // namespace
+
+Plan make_plan(const Problem& problem, const Machine& machine, const PlanOptions& options) {
+  Plan plan{.problem = problem,
+            .machine = machine,
+            .threads = options.threads > 0 ? options.threads : machine.threads,
+            .algorithm = {},
+            .reason = {},
+            .tiles = {},
+            .ledger = {},
+            .candidates = {}};
+  const Query query{problem, machine, plan.threads, options.separable};
+  const std::string forced = forced_algorithm(options);
+  const Algorithm* chosen = nullptr;
+  double best = std::numeric_limits<double>::infinity();
+  bool known = forced.empty();
+  for (const Algorithm& algorithm : algorithms()) {
+    Candidate candidate{.algorithm = algorithm.name, .seconds = 0, .rejected = algorithm.rejects(query)};
+    if (candidate.rejected.empty()) candidate.seconds = algorithm.seconds(query);
+    const bool is_forced = forced == algorithm.name;
+    known = known || is_forced;
+    if (is_forced && !candidate.rejected.empty()) {
+      throw Error(ErrorKind::kShape,
+                  "algorithm " + forced + " cannot run " + to_string(problem) + ": " + candidate.rejected);
+    }
+    if (candidate.rejected.empty() && (forced.empty() ? candidate.seconds < best : is_forced)) {
+      best = candidate.seconds;
+      chosen = &algorithm;
+    }
+    plan.candidates.push_back(std::move(candidate));
+  }
+  if (!known) throw Error(ErrorKind::kShape, "there is no algorithm \"" + forced + "\"; expected one of " + joined_names());
+  plan.algorithm = chosen->name;
+  plan.reason = (forced.empty() ? "least cost, " : "forced, ") + milliseconds(best) + " estimated";
+  plan.tiles = chosen->tiles(query);
+  plan.ledger = chosen->ledger(query);
+  return plan;
+}
+
+std::int64_t ledger_bytes(const Plan& plan) {
+  std::int64_t bytes = 0;
+  for (const LedgerEntry& entry : plan.ledger) bytes += entry.bytes;
+  return bytes;
+}
+
+std::vector<std::string> algorithm_names() {
+  std::vector<std::string> names;
+  for (const Algorithm& algorithm : algorithms()) names.emplace_back(algorithm.name);
+  return names;
+}
+
+}  // namespace convt3d

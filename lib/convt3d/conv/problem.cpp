@@ -1,0 +1,78 @@
+#include "convt3d/conv/problem.hpp"
+
+#include <algorithm>
+
+#include "convt3d/base/checked.hpp"
+#include "convt3d/base/error.hpp"
+#include "convt3d/base/tensor.hpp"
+#include "convt3d/conv/phases.hpp"
+#include "convt3d/conv/shape.hpp"
+
+namespace convt3d {
+namespace {
+
+/// "4" where all axes agree, else "4x3x3".
+std::string short_size(const Extent3& e) {
+  if (e.d == e.h && e.h == e.w) return std::to_string(e.d);
+  return std::to_string(e.d) + "x" + std::to_string(e.h) + "x" + std::to_string(e.w);
+}
+
+/// Pairs of an output and a tap whose input lies inside, on one axis.
+double inside_pairs(const Problem& problem, int axis) {
+  double pairs = 0;
+  for (const AxisPhase& phase : axis_phases(problem, axis)) {
+    for (const Tap& tap : phase.taps) {
+      const std::int64_t first = std::max<std::int64_t>(0, -tap.offset);
+      const std::int64_t last = std::min(phase.count, problem.input[axis] - tap.offset);
+      pairs += static_cast<double>(std::max<std::int64_t>(0, last - first));
+    }
+  }
+  return pairs;
+}
+
+}  // namespace
+
+Problem make_problem(const ConvTranspose3dOptions& options, std::int64_t n, const Extent3& input) {
+  const Problem problem{.n = n,
+                        .ci = options.in_channels,
+                        .co = options.out_channels,
+                        .groups = options.groups,
+                        .input = input,
+                        .output = output_extent(options, input),
+                        .kernel = options.kernel_size,
+                        .stride = options.stride,
+                        .padding = options.padding,
+                        .dilation = options.dilation,
+                        .bias = options.bias,
+                        .dtype = options.dtype};
+  const Extent3& o = problem.output;
+  const Extent3& k = problem.kernel;
+  byte_count({n, problem.ci, input.d, input.h, input.w}, problem.dtype);
+  byte_count({n, problem.co, o.d, o.h, o.w}, problem.dtype);
+  byte_count({problem.ci, problem.co / problem.groups, k.d, k.h, k.w}, problem.dtype);
+  return problem;
+}
+
+std::string to_string(const Problem& p) {
+  const Extent3& i = p.input;
+  std::string text = std::to_string(p.n) + "x" + std::to_string(p.ci) + "x" + std::to_string(i.d) + "x" +
+                     std::to_string(i.h) + "x" + std::to_string(i.w) + " -> " + std::to_string(p.co) + ", k" +
+                     short_size(p.kernel) + " s" + short_size(p.stride) + " p" + short_size(p.padding);
+  if (p.dilation != Extent3(1)) text += " d" + short_size(p.dilation);
+  if (p.groups != 1) text += " g" + std::to_string(p.groups);
+  if (p.dtype == DType::kFloat64) text += " float64";
+  return text;
+}
+
+double flops(const Problem& p) {
+  return 2.0 * static_cast<double>(p.n) * static_cast<double>(p.ci) * static_cast<double>(p.co / p.groups) *
+         inside_pairs(p, 0) * inside_pairs(p, 1) * inside_pairs(p, 2);
+}
+
+std::int64_t input_size(const Problem& p) { return p.n * p.ci * p.input.d * p.input.h * p.input.w; }
+
+std::int64_t weight_size(const Problem& p) { return p.ci * (p.co / p.groups) * p.kernel.d * p.kernel.h * p.kernel.w; }
+
+std::int64_t output_size(const Problem& p) { return p.n * p.co * p.output.d * p.output.h * p.output.w; }
+
+}  // namespace convt3d

@@ -1,0 +1,31 @@
+#include "convt3d/nn/functional.hpp"
+
+#include "convt3d/base/error.hpp"
+#include "convt3d/conv/shape.hpp"
+#include "convt3d/nn/conv_transpose3d.hpp"
+
+namespace convt3d::functional {
+
+Tensor conv_transpose3d(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias,
+                        const ConvTranspose3dArguments& arguments) {
+  const Shape& w = weight.shape();
+  if (w.size() != 5) {
+    throw Error(ErrorKind::kShape, "conv_transpose3d: weight has shape " + to_string(w) +
+                                       "; expected 5-D (in_channels, out_channels/groups, kD, kH, kW)");
+  }
+  const ConvTranspose3dOptions options{.in_channels = w[0],
+                                       .out_channels = w[1] * arguments.groups,
+                                       .kernel_size = {w[2], w[3], w[4]},
+                                       .stride = arguments.stride,
+                                       .padding = arguments.padding,
+                                       .output_padding = arguments.output_padding,
+                                       .groups = arguments.groups,
+                                       .bias = bias.has_value(),
+                                       .dilation = arguments.dilation,
+                                       .dtype = weight.dtype(),
+                                       .device = {}};
+  return ConvTranspose3d(options, weight, bias)
+      .forward(input, {.output_size = {}, .threads = arguments.threads, .observer = nullptr});
+}
+
+}  // namespace convt3d::functional
