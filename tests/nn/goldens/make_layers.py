@@ -1,0 +1,53 @@
+"""Writes layers.txt: what PyTorch prints for each layer, and what it makes of a few numbers.
+
+usage: make_layers.py > layers.txt     (Debian's python3-torch; its version is the file's first line)
+
+A line is: name <tab> PyTorch's repr <tab> dtype <tab> input shape <tab> outputs. The inputs are -6 + i/8, i = 0, 1, ...
+in C order, which float32 holds exactly.
+"""
+
+import torch
+from torch import nn
+
+SHAPE = (1, 3, 2, 4, 4)
+SLOPES = [0.5, -1.0, 0.125]
+
+
+def prelu(slopes):
+    layer = nn.PReLU(len(slopes))
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor(slopes))
+    return layer
+
+
+LAYERS = {
+    "relu": nn.ReLU(),
+    "relu_inplace": nn.ReLU(inplace=True),
+    "leaky_relu": nn.LeakyReLU(),
+    "leaky_relu_steep": nn.LeakyReLU(0.2, inplace=True),
+    "prelu": nn.PReLU(),
+    "prelu_channels": prelu(SLOPES),
+    "elu": nn.ELU(),
+    "elu_half": nn.ELU(0.5),
+    "gelu": nn.GELU(),
+    "gelu_tanh": nn.GELU("tanh"),
+    "silu": nn.SiLU(),
+    "sigmoid": nn.Sigmoid(),
+    "tanh": nn.Tanh(),
+    "softplus": nn.Softplus(),
+    "softplus_sharp": nn.Softplus(beta=2.5, threshold=3.5),
+    "hardtanh": nn.Hardtanh(),
+    "hardtanh_relu6": nn.Hardtanh(0.0, 6.0),
+    "pad_replicate": nn.ReplicationPad3d((1, 0, 2, 1, 0, 3)),
+    "pad_reflect": nn.ReflectionPad3d((3, 1, 0, 2, 1, 1)),
+}
+
+print(f"# torch {torch.__version__}")
+for name, layer in LAYERS.items():
+    for dtype in (torch.float32, torch.float64):
+        count = torch.tensor(SHAPE).prod()
+        values = (torch.arange(count, dtype=dtype) / 8 - 6).reshape(SHAPE)
+        with torch.no_grad():
+            outputs = layer.to(dtype)(values.clone()).flatten().tolist()
+        numbers = " ".join(f"{value:.{9 if dtype == torch.float32 else 17}g}" for value in outputs)
+        print(name, layer, str(dtype).removeprefix("torch."), " ".join(map(str, SHAPE)), numbers, sep="\t")
