@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "convt3d/base/dtype.hpp"
+#include "convt3d/model/node.hpp"
+#include "convt3d/model/weight_source.hpp"
+#include "convt3d/nn/layer.hpp"
+
+namespace convt3d {
+
+/// What building a layer knows of the rest of the config, and adds to it.
+struct BuildContext {
+  DType dtype = DType::kFloat32;              ///< the stack computes in: float32 or float64
+  std::optional<std::int64_t> channels = {};  ///< that arrive at the layer, where the layers before it tell
+  WeightFiles files;
+  std::vector<std::string> warnings = {};
+};
+
+struct BuiltLayer {
+  std::unique_ptr<Layer> layer;
+  std::optional<std::int64_t> in_channels;   ///< nullopt: any number, which it keeps
+  std::optional<std::int64_t> out_channels;  ///< given where in_channels is
+};
+
+/// One type of layer as configs know it. To add one, add its row.
+struct LayerRow {
+  std::string_view type;
+  std::vector<std::string_view> keys;  ///< besides "type" and "name", which every layer has
+  BuiltLayer (*build)(const Node& layer, BuildContext& context);
+};
+
+const std::vector<LayerRow>& layer_table();
+
+/// Builds a "conv_transpose3d".
+BuiltLayer build_conv_transpose3d(const Node& layer, BuildContext& context);
+
+}  // namespace convt3d

@@ -1,0 +1,132 @@
+#include "convt3d/model/model.hpp"
+
+#include <array>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "convt3d/base/error.hpp"
+#include "convt3d/model/json.hpp"
+#include "convt3d/model/layer_table.hpp"
+#include "convt3d/model/node.hpp"
+#include "convt3d/model/sha256.hpp"
+#include "convt3d/model/suggest.hpp"
+
+namespace convt3d {
+namespace {
+
+constexpr std::array<std::string_view, 9> kOutputTypes = {"same",   "uint8", "int8",    "uint16", "int16",
+                                                          "uint32", "int32", "float32", "float64"};
+
+/// float64 as soon as a layer says so. What else "dtype" may be is checked when its layer is built.
+DType computed_dtype(const Node& layers) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const Node layer = layers.at(i);
+    if (!layer.is_object()) continue;
+    const std::optional<Node> dtype = layer.find("dtype");
+    if (dtype && dtype->is_string() && dtype->string() == "float64") return DType::kFloat64;
+  }
+  return DType::kFloat32;
+}
+
+const LayerRow& row_of(const Node& layer) {
+  if (!layer.is_object()) layer.fail_expected("an object");
+  const Node type = layer.at("type");
+  const std::string name = type.string();
+  std::vector<std::string_view> known;
+  for (const LayerRow& row : layer_table()) {
+    if (row.type == name) return row;
+    known.push_back(row.type);
+  }
+  type.fail("no layer type \"" + name + "\" is known" + did_you_mean(name, known), {"known: " + list_of(known)});
+}
+
+/// "" where the layer has none.
+std::string parse_layer_name(const Node& layer, std::set<std::string>& names) {
+  const std::optional<Node> member = layer.find("name");
+  if (!member) return "";
+  std::string name = member->string();
+  if (name.empty() || name == "input") member->fail("a layer's name is neither empty nor \"input\"");
+  if (!names.insert(name).second) member->fail("an earlier layer has this name");
+  return name;
+}
+
+BuiltLayer build_layer(const Node& layer, const LayerRow& row, BuildContext& context) {
+  std::vector<std::string_view> keys = row.keys;
+  keys.insert(keys.end(), {"type", "name"});
+  layer.require_object(keys);
+  try {
+    return row.build(layer, context);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kShape) throw;
+    layer.fail(error.what());  // an argument that the layer itself refuses
+  }
+}
+
+void parse_layers(const Node& layers, BuildContext& context, Model& model) {
+  if (!layers.is_array() || layers.size() == 0) layers.fail_expected("a list of at least one layer");
+  context.dtype = model.dtype = computed_dtype(layers);
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const Node layer = layers.at(i);
+    const LayerRow& row = row_of(layer);
+    BuiltLayer built = build_layer(layer, row, context);
+    if (built.in_channels) {
+      if (context.channels && *context.channels != *built.in_channels) {
+        layer.fail("the layer takes " + std::to_string(*built.in_channels) + " channels, but " +
+                   std::to_string(*context.channels) + " arrive from the layers before it");
+      }
+      if (!context.channels) model.in_channels = built.in_channels;
+      context.channels = built.out_channels;
+    }
+    model.layers.append(std::move(built.layer), parse_layer_name(layer, names));
+  }
+}
+
+void parse_output(const Node& output, Model& model) {
+  constexpr std::array<std::string_view, 1> kKeys = {"type"};
+  output.require_object(kKeys);
+  const std::optional<Node> type = output.find("type");
+  if (!type) return;
+  const std::string name = type->word(kOutputTypes);
+  model.output_same = name == "same";
+  model.output_type = dtype_from_name(name);
+}
+
+void parse_version(const Node& root) {
+  const Node version = root.at("version");
+  if (version.value() != 1 || !version.value().is_number_integer()) {
+    version.fail_expected("1, the only version there is");
+  }
+}
+
+}  // namespace
+
+Model load_model(const std::filesystem::path& path) {
+  constexpr std::array<std::string_view, 6> kKeys = {"$schema", "version", "name", "description", "output", "layers"};
+  const std::string text = read_config_text(path);
+  const nlohmann::json document = parse_strict_json(text, path.string());
+  const Node root(document, path.string());
+  if (root.is_object()) {
+    if (const auto weights = root.find("weights")) {
+      weights->fail("weight files with keys (.safetensors, .npz) cannot be read yet",
+                    {R"(give each layer "weights": {"weight": {"file": "name.npy"}, "bias": ...})"});
+    }
+  }
+  root.require_object(kKeys);
+
+  Model model;
+  model.path = path;
+  model.sha256 = sha256(text);
+  parse_version(root);
+  if (const auto schema = root.find("$schema")) static_cast<void>(schema->string());
+  if (const auto name = root.find("name")) model.name = name->string();
+  if (const auto description = root.find("description")) model.description = description->string();
+  if (const auto output = root.find("output")) parse_output(*output, model);
+  BuildContext context{.files = WeightFiles(path.parent_path())};
+  parse_layers(root.at("layers"), context, model);
+  model.warnings = std::move(context.warnings);
+  return model;
+}
+
+}  // namespace convt3d
