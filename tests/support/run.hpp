@@ -27,11 +27,14 @@ inline std::string to_string(const Variant& variant) {
   return std::string(convt3d::name_of(variant.isa)) + "/" + variant.algorithm;
 }
 
-/// The plan that runs `problem` as `variant` says; throws Error{kShape} where its algorithm does not accept the problem.
-inline convt3d::Plan plan_of(const convt3d::Problem& problem, const Variant& variant, int threads = 2) {
+/// The plan that runs `problem` as `variant` says, on a machine with such a second-level cache (tiles depend on it); throws
+/// Error{kShape} where its algorithm does not accept the problem.
+inline convt3d::Plan plan_of(const convt3d::Problem& problem, const Variant& variant, int threads = 2,
+                             std::int64_t l2_bytes = 1 << 20) {
   convt3d::Machine machine;
   machine.isa = variant.isa;
   machine.threads = threads;
+  machine.l2_bytes = l2_bytes;
   return convt3d::make_plan(problem, machine, {.threads = threads, .force_algorithm = variant.algorithm});
 }
 

@@ -2,14 +2,12 @@
 
 #include <oneapi/tbb/blocked_range.h>
 #include <oneapi/tbb/global_control.h>
-#include <oneapi/tbb/info.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
 #if defined(__SANITIZE_THREAD__)
 #include <sanitizer/tsan_interface.h>
 #endif
 
-#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,24 +17,17 @@
 namespace convt3d {
 namespace {
 
-/// An arena, and the permission for more threads than there are CPUs where a caller asks for them.
-struct Arena {
-  explicit Arena(int threads)
-      : limit(tbb::global_control::max_allowed_parallelism,
-              static_cast<std::size_t>(std::max(threads, tbb::info::default_concurrency()))),
-        arena(threads) {}
-  tbb::global_control limit;
-  tbb::task_arena arena;
-};
-
 /// One arena per number of threads, kept: making one costs more than a small layer takes.
 tbb::task_arena& arena_of(int threads) {
+  // A caller may ask for more threads than there are CPUs. Of several such permissions oneTBB takes the least, so there is
+  // one for the whole process, as high as the number of workers it ever makes.
+  static const tbb::global_control permission(tbb::global_control::max_allowed_parallelism, 256);
   static std::mutex mutex;
-  static std::map<int, std::unique_ptr<Arena>> arenas;
+  static std::map<int, std::unique_ptr<tbb::task_arena>> arenas;
   const std::lock_guard lock(mutex);
-  std::unique_ptr<Arena>& arena = arenas[threads];
-  if (!arena) arena = std::make_unique<Arena>(threads);
-  return arena->arena;
+  std::unique_ptr<tbb::task_arena>& arena = arenas[threads];
+  if (!arena) arena = std::make_unique<tbb::task_arena>(threads);
+  return *arena;
 }
 
 /// What the thread that publishes an order did before is seen by those that receive it after. oneTBB sees to that; but it is

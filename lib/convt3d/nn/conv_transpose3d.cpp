@@ -1,10 +1,11 @@
 #include "convt3d/nn/conv_transpose3d.hpp"
 
+#include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstring>
 #include <mutex>
+#include <span>
 #include <utility>
 
 #include "convt3d/base/error.hpp"
@@ -18,7 +19,7 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorKind::kShape, "ConvTranspose3d: " + what); }
 
-Shape weight_shape(const ConvTranspose3dOptions& o) {
+std::array<std::int64_t, 5> weight_shape(const ConvTranspose3dOptions& o) {
   return {o.in_channels, o.out_channels / o.groups, o.kernel_size.d, o.kernel_size.h, o.kernel_size.w};
 }
 
@@ -33,9 +34,10 @@ Tensor uniform(Shape shape, DType dtype, double bound, SplitMix64& random) {
   return tensor;
 }
 
-void require_parameter(const char* name, const Tensor& tensor, const Shape& shape, DType dtype) {
-  if (tensor.shape() != shape) {
-    refuse(std::string(name) + " has shape " + to_string(tensor.shape()) + "; expected " + to_string(shape));
+void require_parameter(const char* name, const Tensor& tensor, std::span<const std::int64_t> shape, DType dtype) {
+  if (!std::ranges::equal(tensor.shape(), shape)) {
+    refuse(std::string(name) + " has shape " + to_string(tensor.shape()) + "; expected " +
+           to_string(Shape(shape.begin(), shape.end())));
   }
   if (tensor.dtype() != dtype) {
     refuse(std::string(name) + " is " + std::string(name_of(tensor.dtype())) + "; expected the layer's dtype, " +
@@ -49,7 +51,7 @@ void require_parameters(const ConvTranspose3dOptions& o, const Tensor& weight, c
     refuse(o.bias ? "bias is missing; expected a tensor of " + std::to_string(o.out_channels) + ", or bias=false"
                   : "a bias is given to a layer with bias=false");
   }
-  if (bias) require_parameter("bias", *bias, {o.out_channels}, o.dtype);
+  if (bias) require_parameter("bias", *bias, std::array{o.out_channels}, o.dtype);
 }
 
 /// A fingerprint of the elements: what was packed from them is stale when it differs. Four independent chains, since one
@@ -69,14 +71,21 @@ std::uint64_t fingerprint(const Tensor& tensor) {
   return chain[0] ^ std::rotl(chain[1], 13) ^ std::rotl(chain[2], 27) ^ std::rotl(chain[3], 41);
 }
 
-/// The options under which an input gives an output of `output_size` voxels.
-ConvTranspose3dOptions with_output_size(ConvTranspose3dOptions options, const Extent3& input,
-                                        std::span<const std::int64_t> output_size) {
-  if (!output_size.empty()) options.output_padding = output_padding_for(options, input, output_size);
+Extent3 spatial(const Shape& shape) { return {shape[shape.size() - 3], shape[shape.size() - 2], shape[shape.size() - 1]}; }
+
+/// The options for an input of this shape: with the output_padding that gives `output_size`, where that is not empty.
+/// Throws as output_shape and output_padding_for do.
+ConvTranspose3dOptions sized_for(ConvTranspose3dOptions options, const Shape& input,
+                                 std::span<const std::int64_t> output_size) {
+  output_shape(options, input);  // refuses rank and channels before anything is read from the shape
+  if (output_size.empty()) return options;
+  if (output_size.size() != 3 && output_size.size() != input.size()) {
+    refuse("output_size has " + std::to_string(output_size.size()) + " entries; expected 3 (depth, height, width), or " +
+           std::to_string(input.size()) + " for the input " + to_string(input));
+  }
+  options.output_padding = output_padding_for(options, spatial(input), output_size);
   return options;
 }
-
-Extent3 spatial(const Shape& shape) { return {shape[shape.size() - 3], shape[shape.size() - 2], shape[shape.size() - 1]}; }
 
 }  // namespace
 
@@ -113,14 +122,26 @@ struct ConvTranspose3d::State {
                                         int threads) const {
     require_parameters(options, weight, bias);
     const std::lock_guard lock(mutex);
-    if (packed) {
-      const Plan& last = packed->executor.plan();
-      const Problem problem = make_problem(sized, n, input);
-      if (last.problem == problem && (threads <= 0 || last.threads == threads) && packed->print == print()) return packed;
-    }
+    if (packed && packed->executor.plan().problem == make_problem(sized, n, input) && holds(threads)) return packed;
     packed.reset();  // first give back, then take: the peak is one copy of the weights, not two
     packed = std::make_shared<const Packed>(plan(sized, n, input, threads), *this);
     return packed;
+  }
+
+  /// What was packed last, if it takes `from` to `to` and still holds. A prepared run finds it without allocating.
+  std::shared_ptr<const Packed> prepared_for(const ConstTensorView& from, const TensorView& to, int threads) const {
+    require_parameters(options, weight, bias);
+    const std::lock_guard lock(mutex);
+    if (!packed || !holds(threads)) return nullptr;
+    const Problem& p = packed->executor.plan().problem;
+    const bool takes = from.dtype == p.dtype && from.n == p.n && from.c == p.ci && from.extent == p.input;
+    const bool gives = to.dtype == p.dtype && to.n == p.n && to.c == p.co && to.extent == p.output;
+    return takes && gives ? packed : nullptr;
+  }
+
+ private:
+  bool holds(int threads) const {
+    return (threads <= 0 || packed->executor.plan().threads == threads) && packed->print == print();
   }
 };
 
@@ -130,7 +151,8 @@ ConvTranspose3d::ConvTranspose3d(const ConvTranspose3dOptions& options, std::uin
   state_->options = options;
   SplitMix64 random(seed);
   const double bound = initial_bound(options);
-  state_->weight = uniform(weight_shape(options), options.dtype, bound, random);
+  const auto shape = weight_shape(options);
+  state_->weight = uniform(Shape(shape.begin(), shape.end()), options.dtype, bound, random);
   if (options.bias) state_->bias = uniform({options.out_channels}, options.dtype, bound, random);
 }
 
@@ -162,44 +184,47 @@ std::optional<Tensor>& ConvTranspose3d::bias() {
 const std::optional<Tensor>& ConvTranspose3d::bias() const { return state_->bias; }
 
 Tensor ConvTranspose3d::forward(const Tensor& input, const ForwardOptions& options) const {
-  output_shape(state_->options, input.shape());  // refuses rank and channels before anything is read from the shape
-  const ConvTranspose3dOptions sized = with_output_size(state_->options, spatial(input.shape()), options.output_size);
+  const ConvTranspose3dOptions sized = sized_for(state_->options, input.shape(), options.output_size);
   Tensor output = Tensor::empty(output_shape(sized, input.shape()), sized.dtype);
   forward_into(input, output, options);
   return output;
 }
 
 void ConvTranspose3d::prepare(const Shape& input, const ForwardOptions& options) {
-  output_shape(state_->options, input);
-  const ConvTranspose3dOptions sized = with_output_size(state_->options, spatial(input), options.output_size);
+  const ConvTranspose3dOptions sized = sized_for(state_->options, input, options.output_size);
   state_->prepare(sized, input.size() == 5 ? input[0] : 1, spatial(input), options.threads);
 }
 
 void ConvTranspose3d::forward_into(const Tensor& input, Tensor& output, const ForwardOptions& options) const {
-  output_shape(state_->options, input.shape());
-  if (input.dtype() != state_->options.dtype) {
+  const std::size_t rank = input.shape().size();
+  if (options.output_size.empty() && (rank == 4 || rank == 5) && output.shape().size() == rank) {
+    if (const auto prepared = state_->prepared_for(input.view(), output.view(), options.threads)) {
+      return prepared->executor.run(input.view(), output.view(), options.observer);
+    }
+  }
+  ConvTranspose3dOptions sized = sized_for(state_->options, input.shape(), options.output_size);
+  if (input.dtype() != sized.dtype) {
     refuse("the input is " + std::string(name_of(input.dtype())) + "; expected the layer's dtype, " +
-           std::string(name_of(state_->options.dtype)));
+           std::string(name_of(sized.dtype)));
   }
-  if (output.shape().size() != input.shape().size() || output.dtype() != state_->options.dtype) {
+  if (output.shape().size() != rank || output.dtype() != sized.dtype) {
     refuse("the output is " + std::string(name_of(output.dtype())) + " " + to_string(output.shape()) + "; expected " +
-           std::string(name_of(state_->options.dtype)) + " of the input's rank " + std::to_string(input.shape().size()));
+           std::string(name_of(sized.dtype)) + " of the input's rank " + std::to_string(rank));
   }
-  const ConstTensorView source = input.view();
-  const TensorView target = output.view();
-  const std::array<std::int64_t, 3> found = {target.extent.d, target.extent.h, target.extent.w};
-  const ConvTranspose3dOptions sized =
-      with_output_size(state_->options, source.extent,
-                       options.output_size.empty() ? std::span<const std::int64_t>(found) : options.output_size);
-  if (const Shape expected = output_shape(sized, input.shape()); output.shape() != expected) {
+  Shape expected = output_shape(sized, input.shape());
+  if (options.output_size.empty() && spatial(output.shape()) != spatial(expected)) {  // then the output tells its size
+    sized = sized_for(sized, input.shape(), std::span(output.shape()).last(3));
+    expected = output_shape(sized, input.shape());
+  }
+  if (output.shape() != expected) {
     refuse("the output has shape " + to_string(output.shape()) + "; expected " + to_string(expected));
   }
-  state_->prepare(sized, source.n, source.extent, options.threads)->executor.run(source, target, options.observer);
+  const ConstTensorView source = input.view();
+  state_->prepare(sized, source.n, source.extent, options.threads)->executor.run(source, output.view(), options.observer);
 }
 
 Plan ConvTranspose3d::plan(const Shape& input, const ForwardOptions& options) const {
-  output_shape(state_->options, input);
-  const ConvTranspose3dOptions sized = with_output_size(state_->options, spatial(input), options.output_size);
+  const ConvTranspose3dOptions sized = sized_for(state_->options, input, options.output_size);
   return state_->plan(sized, input.size() == 5 ? input[0] : 1, spatial(input), options.threads);
 }
 
