@@ -59,6 +59,7 @@ struct Algorithm {
 std::span<const Algorithm> algorithms();
 
 extern const Algorithm kDirect;
+extern const Algorithm kFewChannel;
 
 /// Scratch of the threads that run at once: as many buffers as ever were in use together, each used again.
 class ScratchPool {

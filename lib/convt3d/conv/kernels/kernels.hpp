@@ -80,4 +80,39 @@ using UnpackFn = void (*)(const UnpackArgs<T>&);
 template <typename T>
 UnpackFn<T> unpack_row(Isa isa);
 
+/// A row of cells, lanes along w: cell x yields `columns` outputs (some channels' phases),
+///   acc[p][x] = init[p] + Σ_row Σ_c Σ_e input[rows[row] + c*channel_stride + e + x] · weights[((row*channels + c)*shifts +
+///   e)*columns + p]
+/// summed in this order. Column p goes to target[p][x*step].
+template <typename T>
+struct CellRowArgs {
+  const T* input = nullptr;
+  const std::int64_t* rows = nullptr;  ///< offsets of the input rows
+  std::int64_t row_count = 0;
+  std::int64_t channels = 0;
+  std::int64_t channel_stride = 0;
+  std::int64_t shifts = 1;
+  const T* weights = nullptr;
+  const T* init = nullptr;
+  int columns = 1;              ///< one of kCellColumns
+  std::int64_t cells = 0;       ///< input and targets have room for this many, rounded up to whole vectors
+  int interleave = 1;           ///< columns that lie next to each other in a target row; divides `columns`
+  std::int64_t step = 1;        ///< outputs from one cell to the next
+  T* const* targets = nullptr;  ///< one row per `interleave` columns
+};
+
+/// The numbers of columns there are kernels for, and the vectors of cells each holds in registers at most.
+inline constexpr int kCellColumns[] = {1, 2, 3, 4, 6, 8, 9};
+
+template <typename T>
+using CellRowFn = void (*)(const CellRowArgs<T>&);
+template <typename T>
+CellRowFn<T> cell_row(Isa isa);
+
+/// Copies a row; with `stream`, whole vectors go past the caches.
+template <typename T>
+using CopyRowFn = void (*)(const T* source, T* target, std::int64_t count, bool stream);
+template <typename T>
+CopyRowFn<T> copy_row(Isa isa);
+
 }  // namespace convt3d::kernels

@@ -1,0 +1,478 @@
+// The few-channel algorithm: lanes along w, for scans, depthwise layers and the narrow ends of networks.
+//
+// Along an axis, cell c is the input's neighbourhood that the outputs o = c*stride + r - padding, 0 <= r < stride, are made
+// from: residue r is reached by the taps t with t*dilation ≡ r (mod stride), which read input c + e, e = (r -
+// t*dilation)/stride (docs/math.md). Cells are numbered alike for all residues, so a vector of inputs along w serves all of
+// them:
+//
+//   for cell row (cd, ch): for rd: for co: for x: for rh, rw: for taps: for ci:
+//     out[co, o(cd, rd), o(ch, rh), o(x, rw)] += in[ci, cd + ed, ch + eh, x + ew] * w[ci, co, td, th, tw]
+//
+// The (co, rh, rw) that share their inputs are the columns of one kernel call (kernels/cell_row.cpp): all rw, and as many rh
+// and co as registers allow. A residue without a tap at some e has a zero weight there. Rows come out interleaved over rw in
+// a buffer of the first cache and are then copied to the output, past the caches where it is large.
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <vector>
+
+#include "convt3d/base/checked.hpp"
+#include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/parallel.hpp"
+
+namespace convt3d {
+namespace {
+
+constexpr std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
+
+/// One axis in cells.
+struct CellAxis {
+  std::int64_t stride = 1, padding = 0, dilation = 1, kernel = 1, input = 1, output = 1;
+  std::int64_t begin = 0, end = 0;       ///< cells that have an output
+  std::int64_t lowest = 0, highest = 0;  ///< least and greatest e
+
+  std::int64_t cells() const { return end - begin; }
+  std::int64_t shifts() const { return highest - lowest + 1; }
+  std::int64_t output_of(std::int64_t cell, std::int64_t residue) const { return cell * stride + residue - padding; }
+  /// The kernel index through which `residue` reads cell + e, or -1.
+  std::int64_t kernel_index(std::int64_t residue, std::int64_t e) const {
+    const std::int64_t reach = residue - e * stride;
+    return reach >= 0 && reach % dilation == 0 && reach / dilation < kernel ? reach / dilation : -1;
+  }
+  /// Whether any residue of [first, first + count) reads cell + e.
+  bool reads(std::int64_t first, std::int64_t count, std::int64_t e) const {
+    for (std::int64_t r = first; r < first + count; ++r) {
+      if (kernel_index(r, e) >= 0) return true;
+    }
+    return false;
+  }
+};
+
+CellAxis make_axis(const Problem& p, int axis) {
+  CellAxis a{.stride = p.stride[axis],
+             .padding = p.padding[axis],
+             .dilation = p.dilation[axis],
+             .kernel = p.kernel[axis],
+             .input = p.input[axis],
+             .output = p.output[axis]};
+  a.begin = floor_div(a.padding, a.stride);
+  a.end = floor_div(a.output - 1 + a.padding, a.stride) + 1;
+  // e runs down from 0 (residue 0, or the first that has taps) to that of the last kernel index.
+  a.highest = std::numeric_limits<std::int64_t>::min();
+  a.lowest = std::numeric_limits<std::int64_t>::max();
+  for (std::int64_t t = 0; t < a.kernel; ++t) {
+    const std::int64_t e = -floor_div(t * a.dilation, a.stride);
+    a.lowest = std::min(a.lowest, e);
+    a.highest = std::max(a.highest, e);
+  }
+  return a;
+}
+
+/// Columns of one kernel call: channels [co, co + co_count) of the group, residues [rh, rh + rh_count) and all or one of rw.
+struct ColumnSet {
+  std::int64_t co = 0, co_count = 1;
+  std::int64_t rh = 0, rh_count = 1;
+  std::int64_t rw = 0, rw_count = 1;
+
+  int columns() const { return static_cast<int>(co_count * rh_count * rw_count); }
+};
+
+struct Tiling {
+  std::array<CellAxis, 3> axes;
+  std::int64_t ci = 1, co = 1;  ///< per group
+  std::int64_t lanes = 1;
+  std::vector<ColumnSet> sets;
+  std::int64_t block_d = 1, block_h = 1;  ///< cell rows of a task
+  std::int64_t blocks_d = 1, blocks_h = 1;
+  std::int64_t panel_d = 1, panel_h = 1;  ///< input rows of a task, halo included
+  std::int64_t pitch = 1;                 ///< elements of a panel row
+  std::int64_t row_size = 1;              ///< elements of an output row buffer
+  std::int64_t set_splits = 1;            ///< tasks that share a block of cells
+
+  std::int64_t panel_size() const { return ci * panel_d * panel_h * pitch; }
+};
+
+bool has_kernel(std::int64_t columns) {
+  return std::find(std::begin(kernels::kCellColumns), std::end(kernels::kCellColumns), columns) !=
+         std::end(kernels::kCellColumns);
+}
+
+/// Time of a vector of cells for one set, in cycles: FMA units against load ports, each two a cycle.
+double set_cycles(const Tiling& t, const ColumnSet& set, bool wide) {
+  const int columns = set.columns();
+  const double vectors = std::max(1, std::min(8, (wide ? 31 : 15) / (columns + 1)));
+  double reads = 0;  // (row, shift) pairs
+  for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) reads += t.axes[1].reads(set.rh, set.rh_count, e);
+  reads *= static_cast<double>(t.axes[2].shifts());
+  const double fma = columns * vectors;
+  const double loads = 1.5 * vectors + columns;  // an unaligned load often touches two lines
+  return reads * std::max(fma, loads) / vectors / 2 + columns;
+}
+
+/// The cheapest way to cut channels and residues into sets of a size that there is a kernel for.
+std::vector<ColumnSet> choose_sets(const Tiling& t, bool wide) {
+  const std::int64_t sh = t.axes[1].stride;
+  const std::int64_t sw = t.axes[2].stride;
+  const std::int64_t rw_count = has_kernel(sw) && sw <= 4 ? sw : 1;
+  double best = std::numeric_limits<double>::infinity();
+  std::vector<ColumnSet> chosen;
+  for (const std::int64_t rh_count : {std::int64_t{1}, sh}) {
+    for (std::int64_t co_count = 1; co_count <= std::min<std::int64_t>(t.co, 9); ++co_count) {
+      if (!has_kernel(co_count * rh_count * rw_count)) continue;
+      std::vector<ColumnSet> sets;
+      double cycles = 0;
+      for (std::int64_t co = 0; co < t.co;) {
+        std::int64_t count = std::min(co_count, t.co - co);
+        while (!has_kernel(count * rh_count * rw_count)) --count;
+        for (std::int64_t rh = 0; rh < sh; rh += rh_count) {
+          for (std::int64_t rw = 0; rw < sw; rw += rw_count) {
+            sets.push_back({co, count, rh, rh_count, rw, rw_count});
+            cycles += set_cycles(t, sets.back(), wide);
+          }
+        }
+        co += count;
+      }
+      if (cycles < best) {
+        best = cycles;
+        chosen = std::move(sets);
+      }
+    }
+  }
+  return chosen;
+}
+
+template <typename T>
+Tiling make_tiling(const Query& query) {
+  const Problem& p = query.problem;
+  Tiling t;
+  for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = make_axis(p, axis);
+  t.ci = p.ci / p.groups;
+  t.co = p.co / p.groups;
+  t.lanes = kernels::lanes<T>(query.machine.isa);
+  const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
+  t.sets = choose_sets(t, wide);
+  const CellAxis& w = t.axes[2];
+  t.pitch = round_up(w.cells(), t.lanes) + round_up(w.shifts() - 1, t.lanes);
+  if (t.pitch * static_cast<std::int64_t>(sizeof(T)) % 1024 == 0)
+    t.pitch += t.lanes;  // rows apart from one another in the cache
+  t.row_size = round_up(w.cells(), t.lanes) * w.stride;
+
+  const std::int64_t halo_d = t.axes[0].shifts() - 1;
+  const std::int64_t halo_h = t.axes[1].shifts() - 1;
+  const std::int64_t budget = query.machine.l2_bytes / 2 / static_cast<std::int64_t>(sizeof(T));
+  const std::int64_t wanted = query.threads == 1 ? 1 : 4 * query.threads;
+  double best = std::numeric_limits<double>::infinity();
+  Tiling chosen;
+  for (std::int64_t bd = 1; bd < 2 * t.axes[0].cells(); bd *= 2) {
+    for (std::int64_t bh = 1; bh < 2 * t.axes[1].cells(); bh *= 2) {
+      t.block_d = std::min(bd, t.axes[0].cells());
+      t.block_h = std::min(bh, t.axes[1].cells());
+      t.blocks_d = ceil_div(t.axes[0].cells(), t.block_d);
+      t.blocks_h = ceil_div(t.axes[1].cells(), t.block_h);
+      t.panel_d = t.block_d + halo_d;
+      t.panel_h = t.block_h + halo_h;
+      const std::int64_t tasks = p.n * p.groups * t.blocks_d * t.blocks_h;
+      t.set_splits = std::clamp<std::int64_t>(wanted / tasks, 1, static_cast<std::int64_t>(t.sets.size()));
+      double cost = static_cast<double>(t.panel_d * t.panel_h * t.set_splits) / static_cast<double>(t.block_d * t.block_h);
+      if (t.panel_size() > budget) cost *= 4 * static_cast<double>(t.panel_size()) / static_cast<double>(budget);
+      if (tasks * t.set_splits < wanted) cost *= 2 * static_cast<double>(wanted) / static_cast<double>(tasks * t.set_splits);
+      if (cost < best) {
+        best = cost;
+        chosen = t;
+      }
+    }
+  }
+  return chosen;
+}
+
+template <typename T>
+class FewChannel final : public Prepared {
+ public:
+  FewChannel(const Plan& plan, const T* weight, const T* bias)
+      : problem_(plan.problem),
+        isa_(plan.machine.isa),
+        threads_(plan.threads),
+        tiling_(make_tiling<T>({plan.problem, plan.machine, plan.threads})),
+        pool_(scratch_bytes(tiling_)) {
+    pack_weights(weight, bias);
+  }
+
+  static constexpr std::int64_t kMostTargets = 9;
+
+  static std::size_t scratch_bytes(const Tiling& t) {
+    return static_cast<std::size_t>(round_up(t.panel_size(), t.lanes) + kMostTargets * t.row_size) * sizeof(T);
+  }
+
+  static std::int64_t packed_elements(const Problem& p, const Tiling& t) {
+    std::int64_t elements = 0;
+    for (const ColumnSet& set : t.sets) {
+      elements += set.columns();
+      for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd)
+        elements += count_rows(t, set, rd) * t.ci * t.axes[2].shifts() * set.columns();
+    }
+    return elements * p.groups;
+  }
+
+  void run(const RunArgs& args) const override {
+    const std::int64_t tasks = problem_.n * problem_.groups * tiling_.blocks_d * tiling_.blocks_h * tiling_.set_splits;
+    parallel_for(threads_, tasks, 1, [&](std::int64_t begin, std::int64_t end) {
+      ScratchPool::Lease lease(pool_);
+      T* panel = static_cast<T*>(lease.data());
+      for (std::int64_t task = begin; task < end; ++task) {
+        check_stop(args.observer);
+        run_task(args, task, panel);
+      }
+    });
+  }
+
+ private:
+  /// The reduction of one set for one residue along d: which input rows, with which weights.
+  struct Reduction {
+    std::vector<std::int64_t> rows;  ///< offsets in the panel
+    std::int64_t weights = 0;        ///< offset in packed_
+  };
+
+  /// A block of cell rows of one volume and group.
+  struct Block {
+    std::int64_t n, group;
+    std::int64_t d_begin, d_end, h_begin, h_end;  ///< cells
+    std::size_t first_set, last_set;
+  };
+
+  static std::int64_t count_rows(const Tiling& t, const ColumnSet& set, std::int64_t rd) {
+    std::int64_t rows_d = 0;
+    std::int64_t rows_h = 0;
+    for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) rows_d += t.axes[0].reads(rd, 1, e);
+    for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) rows_h += t.axes[1].reads(set.rh, set.rh_count, e);
+    return rows_d * rows_h;
+  }
+
+  void run_task(const RunArgs& args, std::int64_t task, T* panel) const {
+    const Tiling& t = tiling_;
+    const auto next = [&task](std::int64_t count) {
+      const std::int64_t digit = task % count;
+      task /= count;
+      return digit;
+    };
+    Block block{};
+    const std::int64_t split = next(t.set_splits);
+    block.h_begin = t.axes[1].begin + next(t.blocks_h) * t.block_h;
+    block.h_end = std::min(block.h_begin + t.block_h, t.axes[1].end);
+    block.d_begin = t.axes[0].begin + next(t.blocks_d) * t.block_d;
+    block.d_end = std::min(block.d_begin + t.block_d, t.axes[0].end);
+    block.group = next(problem_.groups);
+    block.n = task;
+    const std::size_t sets = t.sets.size();
+    block.first_set = sets * static_cast<std::size_t>(split) / static_cast<std::size_t>(t.set_splits);
+    block.last_set = sets * static_cast<std::size_t>(split + 1) / static_cast<std::size_t>(t.set_splits);
+    const Box3& box = args.output_box;
+    if (t.axes[0].output_of(block.d_end, 0) <= box.begin.d || t.axes[0].output_of(block.d_begin, 0) >= box.end.d) return;
+    if (t.axes[1].output_of(block.h_end, 0) <= box.begin.h || t.axes[1].output_of(block.h_begin, 0) >= box.end.h) return;
+
+    pack_panel(args, block, panel);
+    T* rows = panel + round_up(t.panel_size(), t.lanes);
+    for (std::int64_t cd = block.d_begin; cd < block.d_end; ++cd) {
+      for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
+        const std::int64_t od = t.axes[0].output_of(cd, rd);
+        if (od < box.begin.d || od >= box.end.d) continue;
+        for (std::int64_t ch = block.h_begin; ch < block.h_end; ++ch) {
+          const T* base = panel + ((cd - block.d_begin) * t.panel_h + ch - block.h_begin) * t.pitch;
+          for (std::size_t s = block.first_set; s < block.last_set; ++s) run_row(args, block, s, od, rd, ch, base, rows);
+        }
+      }
+    }
+  }
+
+  /// Panel row (d, h) of channel c holds input row (d_begin + lowest + d, h_begin + lowest + h), its column x input column
+  /// begin + lowest + x, with zeros outside the volume.
+  void pack_panel(const RunArgs& args, const Block& block, T* panel) const {
+    const Tiling& t = tiling_;
+    const Box3& box = args.input_box;
+    const Extent3 have = box.extent();
+    const T* source =
+        static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * t.ci) * have.d * have.h * have.w;
+    const std::int64_t iw = t.axes[2].begin + t.axes[2].lowest;
+    const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.pitch);
+    const std::int64_t last = std::clamp(box.end.w, first, iw + t.pitch);
+    T* row = panel;
+    for (std::int64_t c = 0; c < t.ci; ++c) {
+      for (std::int64_t r = 0; r < t.panel_d * t.panel_h; ++r, row += t.pitch) {
+        const std::int64_t id = block.d_begin + t.axes[0].lowest + r / t.panel_h;
+        const std::int64_t ih = block.h_begin + t.axes[1].lowest + r % t.panel_h;
+        if (id < box.begin.d || id >= box.end.d || ih < box.begin.h || ih >= box.end.h || first >= last) {
+          std::fill(row, row + t.pitch, T{0});
+          continue;
+        }
+        const T* from =
+            source + ((c * have.d + id - box.begin.d) * have.h + ih - box.begin.h) * have.w + first - box.begin.w;
+        std::fill(row, row + first - iw, T{0});
+        std::copy(from, from + last - first, row + first - iw);
+        std::fill(row + last - iw, row + t.pitch, T{0});
+      }
+    }
+  }
+
+  void run_row(const RunArgs& args, const Block& block, std::size_t s, std::int64_t od, std::int64_t rd, std::int64_t ch,
+               const T* base, T* buffers) const {
+    const Tiling& t = tiling_;
+    const ColumnSet& set = t.sets[s];
+    const CellAxis& w = t.axes[2];
+    const Reduction& reduction = reductions_[reduction_index(block.group, s, rd)];
+    std::array<T*, kMostTargets> targets{};
+    const std::int64_t target_count = set.co_count * set.rh_count;
+    for (std::int64_t i = 0; i < target_count; ++i) targets[static_cast<std::size_t>(i)] = buffers + i * t.row_size + set.rw;
+    const T* packed = static_cast<const T*>(packed_.data());
+    cell_row_({.input = base,
+               .rows = reduction.rows.data(),
+               .row_count = static_cast<std::int64_t>(reduction.rows.size()),
+               .channels = t.ci,
+               .channel_stride = t.panel_d * t.panel_h * t.pitch,
+               .shifts = w.shifts(),
+               .weights = packed + reduction.weights,
+               .init = packed + init_[static_cast<std::size_t>(block.group) * t.sets.size() + s],
+               .columns = set.columns(),
+               .cells = w.cells(),
+               .interleave = static_cast<int>(set.rw_count),
+               .step = w.stride,
+               .targets = targets.data()});
+    if (set.rw + set.rw_count < w.stride) return;  // the row is complete with its last residue
+
+    const Box3& box = args.output_box;
+    const Extent3 have = box.extent();
+    const std::int64_t row_begin = w.output_of(w.begin, 0);
+    for (std::int64_t i = 0; i < target_count; ++i) {
+      const std::int64_t co = block.group * t.co + set.co + i / set.rh_count;
+      const std::int64_t oh = t.axes[1].output_of(ch, set.rh + i % set.rh_count);
+      if (oh < box.begin.h || oh >= box.end.h) continue;
+      T* target = static_cast<T*>(args.output) +
+                  (((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h + oh - box.begin.h) * have.w;
+      copy_row_(buffers + i * t.row_size + box.begin.w - row_begin, target, have.w, args.stream);
+    }
+  }
+
+  std::size_t reduction_index(std::int64_t group, std::size_t set, std::int64_t rd) const {
+    return (static_cast<std::size_t>(group) * tiling_.sets.size() + set) * static_cast<std::size_t>(tiling_.axes[0].stride) +
+           static_cast<std::size_t>(rd);
+  }
+
+  void pack_weights(const T* weight, const T* bias) {
+    const Tiling& t = tiling_;
+    packed_ = Buffer(static_cast<std::size_t>(packed_elements(problem_, t)) * sizeof(T));
+    T* const packed = static_cast<T*>(packed_.data());
+    T* target = packed;
+    for (std::int64_t group = 0; group < problem_.groups; ++group) {
+      for (const ColumnSet& set : t.sets) {
+        init_.push_back(target - packed);
+        for (int p = 0; p < set.columns(); ++p) {
+          *target++ = bias != nullptr ? bias[group * t.co + set.co + p / (set.rh_count * set.rw_count)] : T{0};
+        }
+        for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd)
+          reductions_.push_back(pack_reduction(weight, group, set, rd, packed, target));
+      }
+    }
+  }
+
+  /// Packs [row][ci][e][column] at `target` and moves it on.
+  Reduction pack_reduction(const T* weight, std::int64_t group, const ColumnSet& set, std::int64_t rd, const T* packed,
+                           T*& target) const {
+    const Tiling& t = tiling_;
+    const CellAxis& d = t.axes[0];
+    const CellAxis& h = t.axes[1];
+    const CellAxis& w = t.axes[2];
+    Reduction reduction{.rows = {}, .weights = target - packed};
+    for (std::int64_t ed = d.lowest; ed <= d.highest; ++ed) {
+      const std::int64_t td = d.kernel_index(rd, ed);
+      if (td < 0) continue;
+      for (std::int64_t eh = h.lowest; eh <= h.highest; ++eh) {
+        if (!h.reads(set.rh, set.rh_count, eh)) continue;
+        reduction.rows.push_back(((ed - d.lowest) * t.panel_h + eh - h.lowest) * t.pitch);
+        for (std::int64_t ci = 0; ci < t.ci; ++ci) {
+          for (std::int64_t ew = w.lowest; ew <= w.highest; ++ew) {
+            for (std::int64_t p = 0; p < set.columns(); ++p) {
+              const std::int64_t co = set.co + p / (set.rh_count * set.rw_count);
+              const std::int64_t th = h.kernel_index(set.rh + p / set.rw_count % set.rh_count, eh);
+              const std::int64_t tw = w.kernel_index(set.rw + p % set.rw_count, ew);
+              const std::int64_t at = ((((group * t.ci + ci) * t.co + co) * d.kernel + td) * h.kernel + th) * w.kernel + tw;
+              *target++ = th >= 0 && tw >= 0 ? weight[at] : T{0};
+            }
+          }
+        }
+      }
+    }
+    return reduction;
+  }
+
+  Problem problem_;
+  Isa isa_;
+  int threads_;
+  Tiling tiling_;
+  kernels::CellRowFn<T> cell_row_ = kernels::cell_row<T>(isa_);
+  kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
+  Buffer packed_;
+  std::vector<std::int64_t> init_;     ///< [group][set]: offset of the bias of each column
+  std::vector<Reduction> reductions_;  ///< [group][set][rd]
+  mutable ScratchPool pool_;
+};
+
+template <typename Function>
+auto with_tiling(const Query& query, Function&& function) {
+  if (query.problem.dtype == DType::kFloat64) return function(make_tiling<double>(query), double{});
+  return function(make_tiling<float>(query), float{});
+}
+
+std::string rejects(const Query& query) {
+  // Residues are enumerated, and a zero weight stands for every tap that a residue lacks.
+  const Problem& p = query.problem;
+  for (int axis = 0; axis < 3; ++axis) {
+    if (p.stride[axis] > 16 || p.dilation[axis] > 16) return "a stride or dilation above 16";
+  }
+  return "";
+}
+
+double seconds(const Query& query) {
+  return with_tiling(query, [&](const Tiling& t, auto zero) {
+    const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
+    double cycles = 0;
+    for (const ColumnSet& set : t.sets) cycles += set_cycles(t, set, wide);
+    double rows_d = 0;
+    for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
+      for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) rows_d += t.axes[0].reads(rd, 1, e);
+    }
+    const Problem& p = query.problem;
+    const double vectors = static_cast<double>(p.n * p.groups * t.ci * t.axes[0].cells() * t.axes[1].cells()) *
+                           static_cast<double>(ceil_div(t.axes[2].cells(), t.lanes));
+    const double compute = cycles * rows_d * vectors / (0.8 * 2.5e9 * query.threads);
+    const double memory = static_cast<double>(output_size(p)) * sizeof(zero) / (8e9 * query.threads);
+    return std::max(compute, memory) + 5e-6;
+  });
+}
+
+std::vector<LedgerEntry> ledger(const Query& query) {
+  return with_tiling(query, [&](const Tiling& t, auto zero) {
+    using T = decltype(zero);
+    return std::vector<LedgerEntry>{
+        {"packed weights", FewChannel<T>::packed_elements(query.problem, t) * static_cast<std::int64_t>(sizeof(T))},
+        {"panels and row buffers", query.threads * static_cast<std::int64_t>(FewChannel<T>::scratch_bytes(t))}};
+  });
+}
+
+std::string tiles(const Query& query) {
+  return with_tiling(query, [](const Tiling& t, auto) {
+    return "blocks of " + std::to_string(t.block_d) + " x " + std::to_string(t.block_h) + " cell rows, " +
+           std::to_string(t.sets.front().columns()) + " columns at a time";
+  });
+}
+
+std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias) {
+  if (plan.problem.dtype == DType::kFloat64) {
+    return std::make_unique<FewChannel<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias));
+  }
+  return std::make_unique<FewChannel<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias));
+}
+
+}  // namespace
+
+constexpr Algorithm kFewChannel = {"few_channel", rejects, seconds, ledger, tiles, prepare};
+
+}  // namespace convt3d
