@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -10,6 +12,7 @@
 #include "convt3d/base/buffer.hpp"
 #include "convt3d/base/extent.hpp"
 #include "convt3d/base/observer.hpp"
+#include "convt3d/conv/parallel.hpp"
 #include "convt3d/conv/plan.hpp"
 
 // How an algorithm presents itself to the plan. Internal: not installed.
@@ -91,5 +94,20 @@ class ScratchPool {
 
 /// Throws Error{kStopped} once the observer wants the run to end.
 void check_stop(const Observer* observer);
+
+/// Calls body(task, scratch) for every task, each thread with a buffer of the pool, and tells the observer how far it is.
+template <typename Body>
+void run_tasks(int threads, std::int64_t tasks, ScratchPool& pool, Observer* observer, const Body& body) {
+  std::atomic<std::int64_t> done = 0;
+  const auto range = [&](std::int64_t begin, std::int64_t end) {
+    ScratchPool::Lease scratch(pool);
+    for (std::int64_t task = begin; task < end; ++task) {
+      check_stop(observer);
+      body(task, scratch.data());
+      if (observer != nullptr) observer->progress(static_cast<double>(++done) / static_cast<double>(tasks));
+    }
+  };
+  parallel_for(threads, tasks, 1, std::cref(range));  // a reference: a copy would be allocated
+}
 
 }  // namespace convt3d

@@ -15,15 +15,11 @@
 //    every output is written once, by one task.
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <cstring>
-#include <functional>
 #include <vector>
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
-#include "convt3d/conv/parallel.hpp"
 #include "convt3d/conv/phases.hpp"
 
 namespace convt3d {
@@ -156,18 +152,10 @@ class Direct final : public Prepared {
   void run(const RunArgs& args) const override {
     const std::int64_t tasks =
         problem_.n * problem_.groups * tiling_.blocks.d * tiling_.blocks.h * tiling_.blocks.w * tiling_.splits;
-    std::atomic<std::int64_t> done = 0;
-    const auto run_tasks = [&](std::int64_t begin, std::int64_t end) {
-      ScratchPool::Lease lease(pool_);
-      T* panel = static_cast<T*>(lease.data());
-      T* staging = panel + round_up(tiling_.panel_size, tiling_.lanes);
-      for (std::int64_t task = begin; task < end; ++task) {
-        check_stop(args.observer);
-        run_task(args, task, panel, staging);
-        if (args.observer != nullptr) args.observer->progress(static_cast<double>(++done) / static_cast<double>(tasks));
-      }
-    };
-    parallel_for(threads_, tasks, 1, std::cref(run_tasks));  // a reference: a copy would be allocated
+    run_tasks(threads_, tasks, pool_, args.observer, [&](std::int64_t task, void* scratch) {
+      T* panel = static_cast<T*>(scratch);
+      run_task(args, task, panel, panel + round_up(tiling_.panel_size, tiling_.lanes));
+    });
   }
 
  private:

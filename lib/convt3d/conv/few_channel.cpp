@@ -19,7 +19,6 @@
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
-#include "convt3d/conv/parallel.hpp"
 
 namespace convt3d {
 namespace {
@@ -172,7 +171,7 @@ Tiling make_tiling(const Query& query) {
       t.blocks_h = ceil_div(t.axes[1].cells(), t.block_h);
       t.panel_d = t.block_d + halo_d;
       t.panel_h = t.block_h + halo_h;
-      const std::int64_t tasks = p.n * p.groups * t.blocks_d * t.blocks_h;
+      const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks_d * t.blocks_h;
       t.set_splits = std::clamp<std::int64_t>(wanted / tasks, 1, static_cast<std::int64_t>(t.sets.size()));
       double cost = static_cast<double>(t.panel_d * t.panel_h * t.set_splits) / static_cast<double>(t.block_d * t.block_h);
       if (t.panel_size() > budget) cost *= 4 * static_cast<double>(t.panel_size()) / static_cast<double>(budget);
@@ -216,14 +215,8 @@ class FewChannel final : public Prepared {
 
   void run(const RunArgs& args) const override {
     const std::int64_t tasks = problem_.n * problem_.groups * tiling_.blocks_d * tiling_.blocks_h * tiling_.set_splits;
-    parallel_for(threads_, tasks, 1, [&](std::int64_t begin, std::int64_t end) {
-      ScratchPool::Lease lease(pool_);
-      T* panel = static_cast<T*>(lease.data());
-      for (std::int64_t task = begin; task < end; ++task) {
-        check_stop(args.observer);
-        run_task(args, task, panel);
-      }
-    });
+    run_tasks(threads_, tasks, pool_, args.observer,
+              [&](std::int64_t task, void* scratch) { run_task(args, task, static_cast<T*>(scratch)); });
   }
 
  private:
