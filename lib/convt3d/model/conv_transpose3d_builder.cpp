@@ -131,14 +131,14 @@ ConvTranspose3dOptions parse_options(const Node& layer, const Said& said, const 
   return options;
 }
 
-/// Counts the weights to come, before they are allocated.
-void count_weights(const Node& layer, const ConvTranspose3dOptions& options, BuildContext& context) {
+/// Counts the weights to come, before they are made up.
+void count_generated(const Node& layer, const Said& said, const ConvTranspose3dOptions& options, BuildContext& context) {
+  const auto size = static_cast<std::int64_t>(size_of(options.dtype));
   const Extent3& k = options.kernel_size;
-  const auto per_channel = checked_mul(checked_mul(checked_mul(k.d, k.h), k.w), options.out_channels / options.groups);
-  const auto bytes =
-      checked_mul(checked_mul(per_channel, options.in_channels), static_cast<std::int64_t>(size_of(options.dtype)));
-  context.files.count(layer, bytes.value_or(INT64_MAX));
-  if (options.bias) context.files.count(layer, options.out_channels * static_cast<std::int64_t>(size_of(options.dtype)));
+  const auto taps = checked_mul(checked_mul(checked_mul(k.d, k.h), k.w), size);
+  const auto weight = checked_mul(checked_mul(taps, options.in_channels), options.out_channels / options.groups);
+  if (!has_values(said.weight_source)) context.files.count_generated(layer, weight.value_or(INT64_MAX));
+  if (options.bias && !has_values(said.bias_source)) context.files.count_generated(layer, options.out_channels * size);
 }
 
 /// (out, in/groups, kd, kh, kw) to (in, out/groups, kd, kh, kw): within each group the first two axes change places.
@@ -219,7 +219,7 @@ std::optional<Tensor> build_bias(const Node& layer, const Said& said, const Conv
   }
   if (source && source->form == Form::kKernel) source->node.fail("an interpolation kernel is no bias");
   if (source && source->form != Form::kKaimingUniform) {
-    if (source->oidhw) source->node.fail_at("layout", "a bias has one axis: leave this out");
+    refuse_layout(*source);
     return tensor_from(*source, {options.out_channels}, options.dtype, "(out,)");
   }
   std::uint64_t seed = source ? source->seed : 0;
@@ -256,7 +256,7 @@ BuiltLayer build_conv_transpose3d(const Node& layer, BuildContext& context) {
     fill_channels(said, context);
   }
   const ConvTranspose3dOptions options = parse_options(layer, said, context);
-  count_weights(layer, options, context);
+  count_generated(layer, said, options, context);
   Tensor weight = build_weight(layer, said, options, context);
   std::optional<Tensor> bias = build_bias(layer, said, options, context);
   BuiltLayer built;

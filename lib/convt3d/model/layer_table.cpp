@@ -67,7 +67,8 @@ BuiltLayer build_prelu(const Node& layer, BuildContext& context) {
     source->node.fail("PReLU's weight is a list, a file or a constant");
   }
   if (!count) count = source->values ? source->values->size() : 1;
-  context.files.count(source->node, *count * static_cast<std::int64_t>(sizeof(double)));
+  refuse_layout(*source);
+  if (!source->values) context.files.count_generated(source->node, *count * static_cast<std::int64_t>(sizeof(double)));
   BuiltLayer built = any_channels(PReLU{tensor_from(*source, {*count}, context.dtype, "(num_parameters,)")});
   if (*count > 1) built.in_channels = built.out_channels = *count;
   return built;

@@ -170,6 +170,14 @@ StoredType stored_type(const std::string& descr) {
               "it holds dtype '" + descr + "'; weights are float16, float32, float64 or integers (save with .astype)");
 }
 
+std::int64_t data_bytes(const Shape& shape, DType dtype) {
+  try {
+    return byte_count(shape, dtype);
+  } catch (const Error& error) {  // past 63 bits
+    fail(error.what());
+  }
+}
+
 void swap_bytes(Tensor& tensor) {
   const std::size_t size = size_of(tensor.dtype());
   auto* const bytes = static_cast<char*>(tensor.raw());
@@ -210,7 +218,7 @@ Tensor read_npy(std::istream& file, std::int64_t file_bytes) {
   const NpyHeader header = HeaderParser(text).parse();
   if (!header.descr || !header.fortran_order || !header.shape) fail("its header lacks descr, fortran_order or shape");
   const StoredType stored = stored_type(*header.descr);
-  const std::int64_t wanted = byte_count(*header.shape, stored.dtype);
+  const std::int64_t wanted = data_bytes(*header.shape, stored.dtype);
   const std::int64_t present = file_bytes - static_cast<std::int64_t>(file.tellg());
   if (wanted != present) {
     fail("shape " + to_string(*header.shape) + " of '" + *header.descr + "' takes " + std::to_string(wanted) + " bytes, " +

@@ -57,7 +57,7 @@ WeightSource parse_list(const Node& node, WeightFiles& files) {
   const Shape shape = shape_of_list(node);
   std::vector<double> numbers;
   append_numbers(node, shape, 0, numbers);
-  files.count(node, static_cast<std::int64_t>(numbers.size() * sizeof(double)));
+  files.count_stored(node, static_cast<std::int64_t>(numbers.size() * sizeof(double)));
   source.values = std::make_shared<const Tensor>(Tensor::from(numbers, shape));
   source.shaped = shape.size() > 1;
   source.holder = "the list";
@@ -140,7 +140,7 @@ std::shared_ptr<const Tensor> WeightFiles::read_npy(const Node& node) {
   if (tensor) return tensor;
   std::int64_t bytes = 0;
   std::ifstream file = open_file(node, path, bytes);
-  count(node, bytes);
+  count_stored(node, bytes);
   try {
     tensor = std::make_shared<const Tensor>(convt3d::read_npy(file, bytes));
   } catch (const Error& error) {
@@ -156,7 +156,7 @@ std::shared_ptr<const Tensor> WeightFiles::read_raw(const Node& node, DType dtyp
   if (tensor) return tensor;
   std::int64_t bytes = 0;
   std::ifstream file = open_file(node, path, bytes);
-  count(node, bytes);
+  count_stored(node, bytes);
   const auto size = static_cast<std::int64_t>(size_of(dtype));
   if (bytes % size != 0) {
     node.fail(path.string() + " has " + std::to_string(bytes) + " bytes, no multiple of the " + std::to_string(size) +
@@ -168,11 +168,19 @@ std::shared_ptr<const Tensor> WeightFiles::read_raw(const Node& node, DType dtyp
   return tensor;
 }
 
-void WeightFiles::count(const Node& node, std::int64_t bytes) {
-  if (bytes > kMaxWeightBytes - counted_bytes_) {
-    node.fail("the weights of this config take more than " + std::to_string(kMaxWeightBytes >> 30) + " GiB");
+void WeightFiles::count_stored(const Node& node, std::int64_t bytes) {
+  if (bytes > kMaxStoredBytes - stored_bytes_) {
+    node.fail("the weights of this config take more than " + std::to_string(kMaxStoredBytes >> 30) + " GiB");
   }
-  counted_bytes_ += bytes;
+  stored_bytes_ += bytes;
+}
+
+void WeightFiles::count_generated(const Node& node, std::int64_t bytes) {
+  if (bytes > kMaxGeneratedBytes - generated_bytes_) {
+    node.fail("weights that no file holds would take more than " + std::to_string(kMaxGeneratedBytes >> 20) + " MiB",
+              {"check in_channels, out_channels and kernel_size, or give the weights as .npy"});
+  }
+  generated_bytes_ += bytes;
 }
 
 WeightSource parse_weight_source(const Node& node, WeightFiles& files) {
@@ -186,6 +194,11 @@ WeightSource parse_weight_source(const Node& node, WeightFiles& files) {
   if (node.find("init")) return parse_init(node);
   if (node.find("kernel")) return parse_kernel(node);
   node.fail("a weight source has one of the keys file, init and kernel");
+}
+
+void refuse_layout(const WeightSource& source) {
+  if (!source.from_file) return;
+  if (const auto layout = source.node.find("layout")) layout->fail("a tensor with one axis has no layout: leave this out");
 }
 
 Tensor tensor_from(const WeightSource& source, const Shape& shape, DType dtype, const std::string& axes,

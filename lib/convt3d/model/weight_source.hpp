@@ -15,8 +15,10 @@
 
 namespace convt3d {
 
-/// All weights of a config together may take this much: more is refused before it is allocated.
-inline constexpr std::int64_t kMaxWeightBytes = std::int64_t{4} << 30;
+/// Bounds on the weights of one config, so that no few bytes of JSON ask for all memory: what its files and lists hold, and
+/// what is made up for it (initialised, constant or interpolation kernels).
+inline constexpr std::int64_t kMaxStoredBytes = std::int64_t{4} << 30;
+inline constexpr std::int64_t kMaxGeneratedBytes = std::int64_t{256} << 20;
 
 /// The dtypes that a layer's weights may be stored as.
 inline constexpr std::array<std::string_view, 12> kStoredDTypes = {
@@ -32,13 +34,15 @@ class WeightFiles {
   /// Little-endian elements one after the other; the result has one axis.
   std::shared_ptr<const Tensor> read_raw(const Node& node, DType dtype);
 
-  /// Counts `bytes` more of weights; throws Error{kConfig} at `node` past kMaxWeightBytes.
-  void count(const Node& node, std::int64_t bytes);
+  /// Each counts `bytes` more before they are allocated; throws Error{kConfig} at `node` past the bound.
+  void count_stored(const Node& node, std::int64_t bytes);
+  void count_generated(const Node& node, std::int64_t bytes);
 
  private:
   std::filesystem::path folder_;
   std::map<std::string, std::shared_ptr<const Tensor>> read_;
-  std::int64_t counted_bytes_ = 0;
+  std::int64_t stored_bytes_ = 0;
+  std::int64_t generated_bytes_ = 0;
 };
 
 /// Where a tensor of a layer comes from, as the config says it.
@@ -61,6 +65,9 @@ struct WeightSource {
 
 /// Reads a weight source: a list; {"file": ...}; {"init": ...}; {"kernel": ...}.
 WeightSource parse_weight_source(const Node& node, WeightFiles& files);
+
+/// Throws Error{kConfig} if the source of a tensor with one axis has a "layout".
+void refuse_layout(const WeightSource& source);
 
 /// The values of a kValues or kConstant source as a tensor of `shape`, in `dtype` (float32 or float64). `axes` names the
 /// axes for the message: "(in, out/groups, kd, kh, kw)". `advice` ends the message. The layout is not looked at. Throws
