@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "convt3d/base/observer.hpp"
@@ -15,7 +17,7 @@ namespace convt3d {
 
 /// Which thing of the file is the channel axis. kAuto: vector components if it has them; else a 4th axis as long as the
 /// model's in_channels (> 1); else, with in_channels 1 or any, every volume of the 4th axis on its own. kFiles: each input
-/// file is one channel.
+/// file is one channel of one volume.
 enum class ChannelMode { kAuto, kComponents, kTime, kFiles };
 
 /// "auto", "components", "time", "files"
@@ -24,31 +26,42 @@ std::optional<ChannelMode> channel_mode_from_name(std::string_view name);
 struct UpsampleOptions {
   ChannelMode channels = ChannelMode::kAuto;
   OriginMode origin = OriginMode::kKernel;
-  std::optional<DType> output_type;        ///< overrides the model's
-  bool output_same = false;                ///< overrides the model's
-  int threads = 0;
-  int compression_level = 6;
+  std::optional<DType> output_type;  ///< overrides the model's
+  bool output_same = false;          ///< the input's pixel type; overrides the model's
+  int threads = 0;                   ///< 0: the CPUs this process may use
+  /// 0 to 12. Left out, .nii.gz has 6 and MetaImages are not compressed.
+  std::optional<int> compression_level;
   std::optional<std::int64_t> limit_bytes;  ///< upper bound on the process's memory
+  std::int64_t process_bytes = 0;           ///< what the process holds before the run, see resident_bytes()
+  std::string provenance;                   ///< tool, version and config, written into the output's header
+};
+
+/// The fullest moment of a run.
+struct MemoryPlan {
+  std::int64_t peak_bytes = 0;      ///< sum of the ledger
+  std::int64_t tiles = 1;           ///< parts that the output is computed in, one after the other
+  std::string stage;                ///< when it is: "reading", "layer 1 (conv_transpose3d)", "writing"
+  std::vector<LedgerEntry> ledger;  ///< all that is held then, the process's own memory included
 };
 
 /// One volume's way through a model: a value, made from headers only.
 struct UpsamplePlan {
   std::vector<VolumeHeader> inputs;  ///< one, or with kFiles one per channel
-  std::string channels;              ///< "auto:time"
+  std::string channels;              ///< "time"; "auto:time" where kAuto chose it
   Shape input_shape;                 ///< (N, C, D, H, W)
   std::vector<LayerPlan> layers;
   Shape output_shape;
   VoxelGrid output_grid;
-  std::array<double, 3> shift_voxels = {0, 0, 0};  ///< of the first voxel, in input voxels (x, y, z)
-  std::array<double, 3> shift_mm = {0, 0, 0};      ///< in world coordinates (LPS)
-  std::filesystem::path output;
+  std::array<double, 3> shift_voxels = {0, 0, 0};  ///< of the first voxel's centre, in input voxels (x, y, z)
+  std::array<double, 3> shift_mm = {0, 0, 0};      ///< the same in world coordinates (LPS)
+  std::filesystem::path output;                    ///< may be empty in a plan that is not run
   DType output_type = DType::kFloat32;
-  std::int64_t output_bytes = 0;     ///< uncompressed voxels
-  std::int64_t peak_bytes = 0;
-  std::int64_t tiles = 1;
+  std::int64_t output_bytes = 0;  ///< of the voxels, uncompressed
+  MemoryPlan memory;
 };
 
-/// Throws Error{kInput} for unreadable headers, Error{kShape} when model and volume do not fit (saying what would), and
+/// `output` may be empty when nothing is to be run. Throws Error{kInput} for unreadable headers, Error{kShape} when model
+/// and volume do not fit (saying what would), Error{kOutput} when the output's format or type cannot hold the result, and
 /// Error{kMemory} naming the least bound that can be met.
 UpsamplePlan plan_upsample(const Model& model, const std::vector<std::filesystem::path>& inputs,
                            const std::filesystem::path& output, const UpsampleOptions& options);
@@ -61,7 +74,12 @@ struct UpsampleReport {
   double total_seconds = 0;
 };
 
-/// Reads, computes and writes what was planned.
-UpsampleReport run_upsample(const Model& model, const UpsamplePlan& plan, const UpsampleOptions& options, Observer* observer);
+/// Reads, computes and writes what was planned. Throws as reading, the layers and writing do, and Error{kStopped} when the
+/// observer asks for it; nothing is left behind then.
+UpsampleReport run_upsample(const Model& model, const UpsamplePlan& plan, const UpsampleOptions& options,
+                            Observer* observer = nullptr);
+
+/// Bytes of memory this process holds now; 0 where the system does not tell.
+std::int64_t resident_bytes();
 
 }  // namespace convt3d
