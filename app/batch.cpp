@@ -1,0 +1,183 @@
+#include "batch.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "convt3d/base/error.hpp"
+#include "signals.hpp"
+
+namespace convt3d::app {
+namespace {
+
+/// The configs of a batch, each loaded once, whether it is valid or not.
+class Models {
+ public:
+  explicit Models(Console& console) : console_(console) {}
+
+  /// Throws what loading it threw, every time.
+  std::shared_ptr<const Model> get(const std::string& config) {
+    const auto [entry, is_new] = loaded_.try_emplace(config);
+    if (is_new) load(config, entry->second);
+    if (entry->second.failure) std::rethrow_exception(entry->second.failure);
+    return entry->second.model;
+  }
+
+ private:
+  struct Entry {
+    std::shared_ptr<const Model> model;
+    std::exception_ptr failure;
+  };
+
+  void load(const std::string& config, Entry& entry) {
+    try {
+      entry.model = std::make_shared<const Model>(load_model(find_config(config)));
+      for (const std::string& text : entry.model->warnings) console_.warning(text);
+    } catch (...) {
+      entry.failure = std::current_exception();
+    }
+  }
+
+  Console& console_;
+  std::map<std::string, Entry> loaded_;
+};
+
+class Batch {
+ public:
+  Batch(const Options& options, const std::vector<Job>& jobs, Console& console)
+      : options_(options), console_(console), models_(console) {
+    result_.machine = Machine::detect();
+    result_.threads = options.upsample.threads > 0 ? options.upsample.threads : result_.machine.threads;
+    for (const Job& job : jobs) result_.jobs.push_back({.job = job});
+  }
+
+  void skip_existing(const Finished& finished) {
+    for (JobResult& job : result_.jobs) {
+      const bool exists = !job.job.output.empty() && std::filesystem::exists(job.job.output);
+      if (!exists || !options_.skip_existing) continue;
+      job.status = JobStatus::kSkipped;
+      finished(result_, job);
+    }
+  }
+
+  void load_models() {
+    std::set<std::string> configs;
+    for (const JobResult& job : result_.jobs) configs.insert(job.job.config);
+    if (configs.size() == 1) models_.get(*configs.begin());
+    for_each_planned([&](JobResult& job) { job.model = models_.get(job.job.config); });
+  }
+
+  void plan() {
+    const std::int64_t process_bytes = resident_bytes();
+    for_each_planned([&](JobResult& job) {
+      if (stop_signal() != 0) throw Error(ErrorKind::kStopped, "stopped while planning");
+      UpsampleOptions options = options_for(job);
+      options.process_bytes = process_bytes;
+      job.plan = plan_upsample(*job.model, job.job.inputs, job.job.output, options);
+    });
+  }
+
+  /// A dry run ends here.
+  void show(const Finished& finished) const {
+    for (const JobResult& job : result_.jobs) {
+      if (job.status == JobStatus::kPlanned) finished(result_, job);
+    }
+  }
+
+  void run(const Finished& finished) {
+    const auto planned = [](const JobResult& job) { return job.status == JobStatus::kPlanned; };
+    if (ended_ || std::none_of(result_.jobs.begin(), result_.jobs.end(), planned)) return;
+    create_output_folder(options_);
+    for_each_planned([&](JobResult& job) {
+      console_.start(job.job.inputs.front().filename().string());
+      refuse_new_output(job.job);
+      job.run = run_upsample(*job.model, *job.plan, options_for(job), &console_);
+      job.status = JobStatus::kDone;
+      console_.finish();
+      warn_of_clipping(job);
+      finished(result_, job);
+    });
+  }
+
+  BatchResult take() { return std::move(result_); }
+
+ private:
+  /// Calls step on every job that has neither failed nor been skipped; one that throws has failed. An interrupt, or with
+  /// --fail-fast any failure, is the end of all.
+  template <typename Step>
+  void for_each_planned(const Step& step) {
+    for (JobResult& job : result_.jobs) {
+      if (ended_) return;
+      if (job.status != JobStatus::kPlanned) continue;
+      try {
+        step(job);
+      } catch (...) {
+        job.status = JobStatus::kFailed;
+        job.failure = current_failure();
+        console_.finish();
+        console_.error(job.failure->message);
+        ended_ = options_.fail_fast || stop_signal() != 0;
+      }
+    }
+  }
+
+  UpsampleOptions options_for(const JobResult& job) const {
+    UpsampleOptions options = options_.upsample;
+    options.threads = result_.threads;
+    options.provenance =
+        fmt::format("convt3d {} {} {:.12}", CONVT3D_VERSION, job.model->path.stem().string(), job.model->sha256);
+    return options;
+  }
+
+  /// Somebody else may have made it since the batch was checked.
+  void refuse_new_output(const Job& job) const {
+    if (options_.force || !std::filesystem::exists(job.output)) return;
+    throw Error(ErrorKind::kOutput,
+                fmt::format("{}: appeared while the batch ran; --force replaces it", job.output.string()));
+  }
+
+  void warn_of_clipping(const JobResult& job) {
+    if (job.run->written.clipped == 0) return;
+    console_.warning(
+        fmt::format("{}: {} of {} voxels were outside the range of {} and were clipped to it\n"
+                    "  --output-type float32 keeps them",
+                    job.job.output.string(), job.run->written.clipped, element_count(job.plan->output_shape),
+                    name_of(job.plan->output_type)));
+  }
+
+  const Options& options_;
+  Console& console_;
+  Models models_;
+  BatchResult result_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+BatchResult run_batch(const Options& options, const std::vector<Job>& jobs, Console& console, const Finished& finished) {
+  require_free_outputs(jobs, options);
+  Batch batch(options, jobs, console);
+  batch.skip_existing(finished);
+  batch.load_models();
+  batch.plan();
+  if (options.dry_run) {
+    batch.show(finished);
+  } else {
+    batch.run(finished);
+  }
+  return batch.take();
+}
+
+int exit_code_of(const BatchResult& batch) {
+  if (stop_signal() != 0) return kSignal + stop_signal();
+  const auto failed = std::find_if(batch.jobs.begin(), batch.jobs.end(),
+                                   [](const JobResult& job) { return job.status == JobStatus::kFailed; });
+  if (failed == batch.jobs.end()) return kDone;
+  return batch.jobs.size() == 1 ? failed->failure->exit_code : kBatch;
+}
+
+}  // namespace convt3d::app
