@@ -1,0 +1,142 @@
+"""The report: keys and types by report.schema.json, numbers by what is in the files, memory by the kernel's account."""
+
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import unittest
+
+import jsonschema
+import numpy
+from metaimage import LPS
+from support import TOOL, ToolTest, conv, oblique, ramp, read_volume, scale
+
+SCHEMA = json.loads(pathlib.Path(__file__).with_name("report.schema.json").read_text())
+
+
+class Report(ToolTest):
+    def checked(self, *arguments, code=0):
+        done = self.run_tool(*arguments, "--json", code=code)
+        report = json.loads(done.stdout)
+        jsonschema.Draft202012Validator(SCHEMA).validate(report)
+        return report
+
+    def test_every_status_has_every_key(self):
+        sources = [self.volume(f"{name}.nii") for name in "abc"]
+        sources[1].write_text("no volume")
+        (self.folder / "up").mkdir()
+        (self.folder / "up/c_up.nii").write_text("there")
+        report = self.checked(*sources, "-c", "trilinear_x2", "-o", self.folder / "up", "--skip-existing", code=8)
+        self.assertEqual([job["status"] for job in report["jobs"]], ["done", "failed", "skipped"])
+        self.checked(*sources[::2], "-c", "trilinear_x2", "-n")
+
+    def test_says_what_is_in_the_files(self):
+        affine = oblique((0.5, 0.75, 2))
+        source, target = self.volume("a.nii.gz", ramp(dtype=numpy.int16), affine), self.folder / "up.nii.gz"
+        report = self.checked(source, "-c", "trilinear_x2", "-o", target, "-j", "2")
+        job = report["jobs"][0]
+        self.assertEqual((job["status"], job["error"], report["threads"]), ("done", None, 2))
+        self.assertEqual((job["input"]["path"], job["output"]["path"]), (str(source), str(target)))
+        self.assertEqual((job["input"]["shape"], job["output"]["shape"]), ([1, 1, 7, 6, 5], [1, 1, 14, 12, 10]))
+        self.assertEqual((job["input"]["pixel_type"], job["output"]["pixel_type"]), ("int16", "int16"))
+        self.assertEqual(job["output"]["bytes"], 2 * 14 * 12 * 10)
+        self.assertEqual(job["output"]["file_bytes"], target.stat().st_size)
+        for side, placed in (("input", affine), ("output", read_volume(target)[1])):
+            lps = LPS @ placed
+            spacing = numpy.linalg.norm(lps[:3, :3], axis=0)
+            numpy.testing.assert_allclose(job[side]["spacing"], spacing, rtol=1e-6)
+            numpy.testing.assert_allclose(job[side]["origin"], lps[:3, 3], atol=1e-5)
+            numpy.testing.assert_allclose(numpy.reshape(job[side]["direction"], (3, 3)), lps[:3, :3] / spacing, atol=1e-6)
+        seconds = job["seconds"]
+        self.assertAlmostEqual(seconds["total"], seconds["read"] + seconds["compute"] + seconds["write"], delta=0.1)
+
+    def test_config_and_its_digest(self):
+        config = self.config(scale(2))
+        report = self.checked(self.volume("a.nii"), "-c", config, "-n")
+        self.assertEqual(report["config"], {"path": str(config), "sha256": hashlib.sha256(config.read_bytes()).hexdigest()})
+
+    def test_layers(self):
+        config = self.config({**conv(3, in_channels=1, out_channels=4, stride=2, padding=1, output_padding=1), "name": "up"},
+                             {"type": "relu"})
+        layers = self.checked(self.volume("a.nii"), "-c", config, "-n")["jobs"][0]["layers"]
+        self.assertEqual([layer["type"] for layer in layers], ["conv_transpose3d", "relu"])
+        self.assertEqual(layers[0]["name"], "up")
+        self.assertEqual(layers[0]["repr"],
+                         "ConvTranspose3d(1, 4, kernel_size=(3, 3, 3), stride=(2, 2, 2), padding=(1, 1, 1), "
+                         "output_padding=(1, 1, 1), bias=False)")
+        self.assertEqual(layers[0]["output_shape"], [1, 4, 14, 12, 10])
+        self.assertEqual(layers[1]["input_shape"], layers[0]["output_shape"])
+        self.assertEqual((layers[0]["parameters"], layers[1]["parameters"]), (108, 0))
+        self.assertTrue(layers[0]["algorithm"])
+        self.assertIn(layers[0]["algorithm"], [row["algorithm"] for row in layers[0]["candidates"]])
+
+    def test_flops_count_outputs_inside_the_volume(self):
+        layers = self.checked(self.volume("a.nii"), "-c", self.config(conv(2, stride=2)), "-n")["jobs"][0]["layers"]
+        self.assertEqual(layers[0]["flops"], 2 * 5 * 6 * 7 * 8)  # every input meets every tap
+
+    def test_random_weights_are_warned_of(self):
+        config = self.config({"type": "conv_transpose3d", "in_channels": 1, "out_channels": 1, "kernel_size": 2})
+        source = self.volume("a.nii")
+        done = self.run_tool(source, "-c", config, "-n")
+        self.assertIn("convt3d: warning: ", done.stderr)
+        self.assertTrue(self.checked(source, "-c", config, "-n")["jobs"][0]["warnings"])
+        self.assertEqual(self.run_tool(source, "-c", config, "-n", "-q").stderr, "")
+
+    def test_dry_run_writes_nothing_and_plans_the_same(self):
+        source, target = self.volume("a.nii"), self.folder / "up.nii"
+        planned = self.checked(source, "-c", "trilinear_x2", "-o", target, "-n")["jobs"][0]
+        self.assertEqual(planned["status"], "planned")
+        self.assertFalse(target.exists())
+        done = self.checked(source, "-c", "trilinear_x2", "-o", target)["jobs"][0]
+        self.assertEqual(planned["layers"], done["layers"])
+        for key in ("path", "shape", "spacing", "origin", "direction", "pixel_type", "bytes"):
+            self.assertEqual(planned["output"][key], done["output"][key])
+
+    def test_path_that_is_no_utf8(self):
+        source = os.fsencode(self.volume("a.nii"))
+        odd = source.replace(b"a.nii", b"\xff\xfe.nii")
+        os.rename(source, odd)
+        done = subprocess.run([TOOL, odd, "-c", "trilinear_x2", "-n", "--json"], capture_output=True, check=True)
+        json.loads(done.stdout.decode("utf-8"))
+
+
+class Memory(ToolTest):
+    """The plan's peak against what the process held at most, and the bound that is promised."""
+
+    def peak(self, *arguments):
+        """The report, and the most bytes that the process held, by the kernel's account."""
+        with open(self.folder / "report.json", "w+", encoding="utf-8") as report:
+            process = subprocess.Popen([TOOL, *map(str, arguments), "--json"], stdout=report)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(process.returncode, 0)
+            report.seek(0)
+            return json.load(report)["jobs"][0], usage.ru_maxrss * 1024
+
+    def test_estimate_is_near_the_truth(self):
+        noise = numpy.random.default_rng(5).normal(100, 20, (150, 150, 150))
+        layer = conv(3, 0.01, in_channels=1, out_channels=8, padding=1)
+        wide, relu = self.config(layer, name="wide"), self.config(layer, {"type": "relu"}, name="relu")
+        double, same = self.config({**layer, "dtype": "float64"}, name="double"), self.config(scale(1), name="same")
+        for name, dtype, config in (("trilinear.nii.gz", "uint8", "trilinear_x2"),
+                                    ("floats.nii.gz", "float32", "trilinear_x2"),
+                                    ("raw.nii", "float32", "cubic_x2"),
+                                    ("spline.nii", "float32", "bspline3_x2"),
+                                    ("meta.mha", "int16", "nearest_x2"),
+                                    ("large.nii.gz", "float64", same),
+                                    ("wide.nii", "uint8", wide),
+                                    ("relu.nii", "uint8", relu),
+                                    ("double.nii", "float64", double)):
+            with self.subTest(name):
+                source = self.volume(name, noise.astype(dtype))
+                job, measured = self.peak(source, "-c", config, "-o", self.folder / f"up_{name}")
+                planned = job["memory"]["peak_bytes"]
+                self.assertEqual(planned, sum(entry["bytes"] for entry in job["memory"]["ledger"]))
+                self.assertLess(abs(planned - measured), 0.1 * measured + (32 << 20),
+                                f"planned {planned >> 20} MiB ({job['memory']['stage']}), measured {measured >> 20} MiB")
+                source.unlink()
+
+
+if __name__ == "__main__":
+    unittest.main()
