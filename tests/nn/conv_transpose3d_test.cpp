@@ -183,6 +183,20 @@ TEST(Initialisation, DependsOnTheSeedAlone) {
   EXPECT_NE(values_of(*module.bias()), values_of(*other.bias()));
 }
 
+/// Seeds are part of configs: their values may not change from release to release, nor from machine to machine.
+TEST(Initialisation, GivesTheValuesItAlwaysGave) {
+  ConvTranspose3dOptions options = small();
+  const ConvTranspose3d module(options);
+  EXPECT_EQ(module.weight().data<float>()[0], 0x1.720feep-4F);
+  EXPECT_EQ(module.weight().data<float>()[287], -0x1.c55f8cp-4F);
+  EXPECT_EQ(module.bias()->data<float>()[5], -0x1.fdfdd6p-5F);
+  const ConvTranspose3d seventh(options, 7);
+  EXPECT_EQ(seventh.weight().data<float>()[0], -0x1.a9732p-6F);
+  EXPECT_EQ(seventh.bias()->data<float>()[0], 0x1.45bed8p-4F);
+  options.dtype = DType::kFloat64;
+  EXPECT_DOUBLE_EQ(ConvTranspose3d(options).weight().data<double>()[0], 0x1.720fed683ead4p-4);
+}
+
 TEST(Module, HasNoBiasWhereItIsToldSo) {
   ConvTranspose3dOptions options = small();
   options.bias = false;

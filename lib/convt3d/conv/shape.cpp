@@ -41,7 +41,8 @@ Extent3 output_extent(const ConvTranspose3dOptions& options, const Extent3& inpu
     }
     if (*extent < 1) {
       // least + output_padding >= 1  <=>  padding <= (least + 2*padding + output_padding - 1) / 2
-      const std::int64_t most = (*extent + 2 * options.padding[axis] - 1) / 2;
+      const std::int64_t padding = options.padding[axis];
+      const std::int64_t most = (*extent + padding + (padding - 1)) / 2;  // in an order that cannot overflow
       refuse("the output's " + std::string(kAxisNames[axis]) + " would be " + std::to_string(*extent) + " for an input of " +
              to_string(input) + "; expected at least 1, which " +
              (most >= 0 ? "padding 0 to " + std::to_string(most) + " gives there" : "a larger input or kernel gives"));
