@@ -35,7 +35,7 @@ NamedProblem draw_problem(std::uint64_t seed) {
   layer.in_channels = layer.groups * lcg.between(1, grouped ? 9 : 36);
   layer.out_channels = layer.groups * lcg.between(1, grouped ? 9 : 36);
   layer.kernel_size = draw(lcg, 1, 5);
-  layer.stride = draw(lcg, 1, 4);
+  layer.stride = draw(lcg, 1, lcg.between(0, 3) == 0 ? 8 : 4);
   layer.dilation = draw(lcg, 1, lcg.between(1, 4));
   layer.bias = lcg.between(0, 1) == 1;
   for (int axis = 0; axis < 3; ++axis) {

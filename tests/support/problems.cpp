@@ -94,6 +94,10 @@ void append_usual_layers(Problems& list) {
   list.push_back({"scan_k6s3p2op1",
                   {.in_channels = 1, .out_channels = 1, .kernel_size = 6, .stride = 3, .padding = 2, .output_padding = 1},
                   {7, 6, 29}});
+  list.push_back(
+      {"scan_k10s5p2", {.in_channels = 1, .out_channels = 3, .kernel_size = 10, .stride = 5, .padding = 2}, {2, 3, 7}});
+  list.push_back(
+      {"scan_k7s7", {.in_channels = 2, .out_channels = 2, .kernel_size = {2, 3, 7}, .stride = {2, 3, 7}}, {3, 4, 6}});
   list.push_back({"depthwise_k4s2p1",
                   {.in_channels = 18, .out_channels = 18, .kernel_size = 4, .stride = 2, .padding = 1, .groups = 18},
                   {4, 5, 9},

@@ -68,6 +68,7 @@ struct Executor::State {
 
 Executor::Executor(Plan plan, const void* weight, const void* bias) : state_(std::make_unique<State>()) {
   state_->plan = std::move(plan);
+  if (state_->plan.problem.n == 0) return;  // nothing will be run
   state_->prepared = find(state_->plan.algorithm).prepare(state_->plan, weight, bias);
 }
 

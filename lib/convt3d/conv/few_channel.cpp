@@ -87,8 +87,11 @@ struct Tiling {
   std::int64_t panel_d = 1, panel_h = 1;  ///< input rows of a task, halo included
   std::int64_t pitch = 1;                 ///< elements of a panel row
   std::int64_t row_size = 1;              ///< elements of an output row buffer
-  std::int64_t set_splits = 1;            ///< tasks that share a block of cells
+  std::int64_t set_splits = 1;            ///< tasks that share a block of cells, each with its own output rows
 
+  /// Sets that follow one another and make the same output rows, which only one task may do.
+  std::int64_t sets_per_row() const { return axes[2].stride / sets.front().rw_count; }
+  std::int64_t row_sets() const { return static_cast<std::int64_t>(sets.size()) / sets_per_row(); }
   std::int64_t panel_size() const { return ci * panel_d * panel_h * pitch; }
 };
 
@@ -172,7 +175,7 @@ Tiling make_tiling(const Query& query) {
       t.panel_d = t.block_d + halo_d;
       t.panel_h = t.block_h + halo_h;
       const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks_d * t.blocks_h;
-      t.set_splits = std::clamp<std::int64_t>(wanted / tasks, 1, static_cast<std::int64_t>(t.sets.size()));
+      t.set_splits = std::clamp<std::int64_t>(wanted / tasks, 1, t.row_sets());
       double cost = static_cast<double>(t.panel_d * t.panel_h * t.set_splits) / static_cast<double>(t.block_d * t.block_h);
       if (t.panel_size() > budget) cost *= 4 * static_cast<double>(t.panel_size()) / static_cast<double>(budget);
       if (tasks * t.set_splits < wanted) cost *= 2 * static_cast<double>(wanted) / static_cast<double>(tasks * t.set_splits);
@@ -256,9 +259,8 @@ class FewChannel final : public Prepared {
     block.d_end = std::min(block.d_begin + t.block_d, t.axes[0].end);
     block.group = next(problem_.groups);
     block.n = task;
-    const std::size_t sets = t.sets.size();
-    block.first_set = sets * static_cast<std::size_t>(split) / static_cast<std::size_t>(t.set_splits);
-    block.last_set = sets * static_cast<std::size_t>(split + 1) / static_cast<std::size_t>(t.set_splits);
+    block.first_set = static_cast<std::size_t>(t.row_sets() * split / t.set_splits * t.sets_per_row());
+    block.last_set = static_cast<std::size_t>(t.row_sets() * (split + 1) / t.set_splits * t.sets_per_row());
     const Box3& box = args.output_box;
     if (t.axes[0].output_of(block.d_end, 0) <= box.begin.d || t.axes[0].output_of(block.d_begin, 0) >= box.end.d) return;
     if (t.axes[1].output_of(block.h_end, 0) <= box.begin.h || t.axes[1].output_of(block.h_begin, 0) >= box.end.h) return;

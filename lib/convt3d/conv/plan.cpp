@@ -1,5 +1,6 @@
 #include "convt3d/conv/plan.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -40,7 +41,10 @@ Plan make_plan(const Problem& problem, const Machine& machine, const PlanOptions
             .tiles = {},
             .ledger = {},
             .candidates = {}};
-  const Query query{problem, machine, plan.threads, options.separable};
+  Problem asked = problem;
+  asked.n =
+      std::max<std::int64_t>(1, problem.n);  // a batch of no volumes is planned as one, so that no estimate divides by it
+  const Query query{asked, machine, plan.threads, options.separable};
   const std::string forced = forced_algorithm(options);
   const Algorithm* chosen = nullptr;
   double best = std::numeric_limits<double>::infinity();
@@ -64,7 +68,7 @@ Plan make_plan(const Problem& problem, const Machine& machine, const PlanOptions
   plan.algorithm = chosen->name;
   plan.reason = (forced.empty() ? "least cost, " : "forced, ") + milliseconds(best) + " estimated";
   plan.tiles = chosen->tiles(query);
-  plan.ledger = chosen->ledger(query);
+  if (problem.n > 0) plan.ledger = chosen->ledger(query);
   return plan;
 }
 
