@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <fstream>
@@ -85,14 +87,20 @@ class Fields {
   }
 
   double number(const std::string& key, double fallback) const {
+    check_numbers(key, 1);
+    return find(key) ? to_number(key, *find(key)) : fallback;
+  }
+
+  /// If the field is there it has `count` finite numbers.
+  void check_numbers(const std::string& key, std::size_t count) const {
     const auto text = find(key);
-    if (!text) return fallback;
-    double value = 0;
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-    if (error != std::errc() || end != text->data() + text->size() || !std::isfinite(value)) {
-      fail(key, fmt::format("is \"{}\"; expected a number", *text));
+    if (!text) return;
+    std::istringstream words(*text);
+    std::size_t found = 0;
+    for (std::string word; words >> word; ++found) {
+      if (!std::isfinite(to_number(key, word))) fail(key, fmt::format("has \"{}\"; expected finite numbers", word));
     }
-    return value;
+    if (found != count) fail(key, fmt::format("is \"{}\"; expected {} numbers", *text, count));
   }
 
   bool flag(const std::string& key, bool fallback) const {
@@ -108,6 +116,13 @@ class Fields {
 
  private:
   static constexpr std::int64_t kLongestHeader = 1 << 20;
+
+  double to_number(const std::string& key, const std::string& word) const {
+    double value = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    if (error == std::errc() && end == word.data() + word.size()) return value;
+    fail(key, fmt::format("has \"{}\"; expected a number", word));
+  }
 
   fs::path path_;
   std::map<std::string, std::string> values_;
@@ -146,6 +161,12 @@ std::vector<std::int64_t> image_sizes(const Fields& fields) {
   return sizes;
 }
 
+/// ITK reads the geometry, but takes what is no number for the end of the header.
+void check_geometry(const Fields& fields, std::size_t axes) {
+  for (const char* key : {"ElementSpacing", "ElementSize", "Offset", "Position", "Origin"}) fields.check_numbers(key, axes);
+  for (const char* key : {"TransformMatrix", "Rotation", "Orientation"}) fields.check_numbers(key, axes * axes);
+}
+
 /// Sets data_path and data_offset.
 void locate_data(const Fields& fields, const fs::path& path, MetaImageHeader& header) {
   const std::string name = fields.required("ElementDataFile");
@@ -175,6 +196,7 @@ MetaImageHeader read_metaimage_fields(const fs::path& path) {
     fields.fail("BinaryData", "is False; text voxels are not read: write the image as binary");
   MetaImageHeader header;
   header.sizes = image_sizes(fields);
+  check_geometry(fields, header.sizes.size());
   header.channels = fields.integer("ElementNumberOfChannels", 1);
   if (header.channels < 1)
     fields.fail("ElementNumberOfChannels", fmt::format("is {}; expected at least 1", header.channels));
