@@ -9,7 +9,7 @@ import zlib
 import nibabel as nib
 import numpy as np
 
-from volume_tool import FolderTest, copy, counting, header
+from volume_tool import FolderTest, copy, counting, header, metaimage
 
 SHAPE = (5, 4, 3)
 
@@ -183,15 +183,6 @@ class BadNifti(BadInputTest):
         struct.pack_into("<h", data, 72, 0)  # bitpix: datatype tells
         copy(self.write(data), self.folder / "out.nii")
         np.testing.assert_array_equal(nib.load(self.folder / "out.nii").get_fdata(), counting(SHAPE))
-
-
-def metaimage(**changes):
-    """A header for int16, 5 x 4 x 3 voxels, LOCAL; None takes a field out."""
-    fields = {"ObjectType": "Image", "NDims": 3, "BinaryData": "True", "BinaryDataByteOrderMSB": "False",
-              "TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "1 2 3", "ElementSpacing": "1 1 1", "DimSize": "5 4 3",
-              "ElementType": "MET_SHORT"} | changes
-    fields["ElementDataFile"] = fields.pop("ElementDataFile", "LOCAL")
-    return "".join(f"{key} = {value}\n" for key, value in fields.items() if value is not None).encode()
 
 
 class BadMetaImage(BadInputTest):

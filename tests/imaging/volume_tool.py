@@ -53,3 +53,12 @@ class FolderTest(unittest.TestCase):
 def counting(shape, dtype=np.float32):
     """0, 1, 2, ...: (x, y, z, ...) as nibabel has it, x fastest in the file."""
     return np.arange(np.prod(shape)).reshape(shape, order="F").astype(dtype)
+
+
+def metaimage(**changes):
+    """A MetaImage header for int16, 5 x 4 x 3 voxels, LOCAL; None takes a field out."""
+    fields = {"ObjectType": "Image", "NDims": 3, "BinaryData": "True", "BinaryDataByteOrderMSB": "False",
+              "TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "1 2 3", "ElementSpacing": "1 1 1", "DimSize": "5 4 3",
+              "ElementType": "MET_SHORT"} | changes
+    fields["ElementDataFile"] = fields.pop("ElementDataFile", "LOCAL")
+    return "".join(f"{key} = {value}\n" for key, value in fields.items() if value is not None).encode()

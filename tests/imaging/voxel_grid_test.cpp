@@ -70,6 +70,17 @@ TEST_P(Table, PutsEveryOutputVoxelOnItsInputIndex) {
   }
 }
 
+TEST_P(Table, IsWhatTheLayersSay) {
+  const Layer& layer = GetParam();
+  const Sampling of_layer = sampling_of({.in_channels = 1,
+                                         .out_channels = 1,
+                                         .kernel_size = layer.kernel,
+                                         .stride = layer.stride,
+                                         .padding = layer.padding,
+                                         .dilation = layer.dilation});
+  EXPECT_EQ(of_layer, sampling());
+}
+
 INSTANTIATE_TEST_SUITE_P(Semantics, Table,
                          testing::Values(Layer{"k2s2", 2, 2, 0, 1, -0.25}, Layer{"k4s2p1", 4, 2, 1, 1, -0.25},
                                          Layer{"k4s4", 4, 4, 0, 1, -0.375}, Layer{"k9s3p3", 9, 3, 3, 1, -1.0 / 3},
@@ -90,14 +101,9 @@ TEST(Propagate, ComposesOverLayers) {
   const VoxelGrid grid = oblique(0.1);
   const Sampling first = {.step = {0.5, 0.5, 1}, .offset = {-0.25, 0, 2}};
   const Sampling second = {.step = {1.0 / 3, 1, 0.5}, .offset = {-1.0 / 3, -2, 0.25}};
-  Sampling both;
-  for (std::size_t i = 0; i < 3; ++i) {
-    both.step[i] = first.step[i] * second.step[i];
-    both.offset[i] = first.offset[i] + first.step[i] * second.offset[i];
-  }
   const VoxelGrid one_by_one =
       propagate(propagate(grid, first, {1, 1, 1}, OriginMode::kKernel), second, {3, 3, 3}, OriginMode::kKernel);
-  const VoxelGrid at_once = propagate(grid, both, {3, 3, 3}, OriginMode::kKernel);
+  const VoxelGrid at_once = propagate(grid, compose(first, second), {3, 3, 3}, OriginMode::kKernel);
   expect_near(one_by_one.origin_mm, at_once.origin_mm, 1e-12);
   expect_near(one_by_one.spacing_mm, at_once.spacing_mm, 1e-15);
 }
