@@ -36,7 +36,7 @@ void require(const char* which, DType dtype, std::int64_t n, std::int64_t c, con
 }  // namespace
 
 std::span<const Algorithm> algorithms() {
-  static const std::array table = {kDirect, kFewChannel};
+  static const std::array table = {kDirect, kWinograd, kFewChannel};
   return table;
 }
 

@@ -18,55 +18,11 @@
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/cells.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 
 namespace convt3d {
 namespace {
-
-constexpr std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
-
-/// One axis in cells.
-struct CellAxis {
-  std::int64_t stride = 1, padding = 0, dilation = 1, kernel = 1, input = 1, output = 1;
-  std::int64_t begin = 0, end = 0;       ///< cells that have an output
-  std::int64_t lowest = 0, highest = 0;  ///< least and greatest e
-
-  std::int64_t cells() const { return end - begin; }
-  std::int64_t shifts() const { return highest - lowest + 1; }
-  std::int64_t output_of(std::int64_t cell, std::int64_t residue) const { return cell * stride + residue - padding; }
-  /// The kernel index through which `residue` reads cell + e, or -1.
-  std::int64_t kernel_index(std::int64_t residue, std::int64_t e) const {
-    const std::int64_t reach = residue - e * stride;
-    return reach >= 0 && reach % dilation == 0 && reach / dilation < kernel ? reach / dilation : -1;
-  }
-  /// Whether any residue of [first, first + count) reads cell + e.
-  bool reads(std::int64_t first, std::int64_t count, std::int64_t e) const {
-    for (std::int64_t r = first; r < first + count; ++r) {
-      if (kernel_index(r, e) >= 0) return true;
-    }
-    return false;
-  }
-};
-
-CellAxis make_axis(const Problem& p, int axis) {
-  CellAxis a{.stride = p.stride[axis],
-             .padding = p.padding[axis],
-             .dilation = p.dilation[axis],
-             .kernel = p.kernel[axis],
-             .input = p.input[axis],
-             .output = p.output[axis]};
-  a.begin = floor_div(a.padding, a.stride);
-  a.end = floor_div(a.output - 1 + a.padding, a.stride) + 1;
-  // e runs down from 0 (residue 0, or the first that has taps) to that of the last kernel index.
-  a.highest = std::numeric_limits<std::int64_t>::min();
-  a.lowest = std::numeric_limits<std::int64_t>::max();
-  for (std::int64_t t = 0; t < a.kernel; ++t) {
-    const std::int64_t e = -floor_div(t * a.dilation, a.stride);
-    a.lowest = std::min(a.lowest, e);
-    a.highest = std::max(a.highest, e);
-  }
-  return a;
-}
 
 /// Columns of one kernel call: channels [co, co + co_count) of the group, residues [rh, rh + rh_count) and all or one of rw.
 struct ColumnSet {
@@ -148,7 +104,7 @@ template <typename T>
 Tiling make_tiling(const Query& query) {
   const Problem& p = query.problem;
   Tiling t;
-  for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = make_axis(p, axis);
+  for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = make_cell_axis(p, axis);
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;
   t.lanes = kernels::lanes<T>(query.machine.isa);

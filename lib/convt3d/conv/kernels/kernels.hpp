@@ -115,4 +115,38 @@ using CopyRowFn = void (*)(const T* source, T* target, std::int64_t count, bool 
 template <typename T>
 CopyRowFn<T> copy_row(Isa isa);
 
+/// A one-axis transform of many lines of vectors: line (i, j) reads its elements at source + i*source_outer +
+/// j*source_inner, `source_step` apart, and writes likewise. All strides in floats; an element is a vector of floats.
+struct LinesArgs {
+  const float* source = nullptr;
+  std::int64_t source_step = 0, source_outer = 0, source_inner = 0;
+  float* target = nullptr;
+  std::int64_t target_step = 0, target_outer = 0, target_inner = 0;
+  std::int64_t outer = 1, inner = 1;
+  const float* init = nullptr;  ///< a vector added to every element of the result; null for none
+};
+using LinesFn = void (*)(const LinesArgs&);
+
+/// Winograd's F(outputs, taps): from `outputs + taps - 1` inputs, as many products. {1, 1} is the identity.
+struct WinogradScheme {
+  int outputs = 1;
+  int taps = 1;
+
+  int points() const { return outputs + taps - 1; }
+  friend bool operator==(const WinogradScheme&, const WinogradScheme&) = default;
+};
+
+/// Those there are kernels for.
+inline constexpr WinogradScheme kWinogradSchemes[] = {{1, 1}, {2, 2}, {3, 2}, {4, 2}, {2, 3},
+                                                      {3, 3}, {4, 3}, {2, 4}, {3, 4}, {2, 5}};
+
+/// points() inputs to points() points (Bᵀ); points() products to `outputs` outputs (Aᵀ); `outputs` elements copied.
+LinesFn winograd_input(Isa isa, WinogradScheme scheme);
+LinesFn winograd_output(Isa isa, WinogradScheme scheme);
+LinesFn copy_lines(Isa isa, int elements);
+
+/// `taps` weights to points() points (G), in double.
+void winograd_weights(WinogradScheme scheme, const double* taps, std::int64_t tap_stride, double* points,
+                      std::int64_t point_stride);
+
 }  // namespace convt3d::kernels
