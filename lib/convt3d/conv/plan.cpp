@@ -45,13 +45,18 @@ Plan make_plan(const Problem& problem, const Machine& machine, const PlanOptions
   asked.n =
       std::max<std::int64_t>(1, problem.n);  // a batch of no volumes is planned as one, so that no estimate divides by it
   const Query query{asked, machine, plan.threads, options.separable};
+  // Another algorithm rounds otherwise: so that neither the number of threads nor of volumes changes a bit, the choice is
+  // made for one volume on one thread.
+  Problem one_volume = problem;
+  one_volume.n = 1;
+  const Query canonical{one_volume, machine, 1, options.separable};
   const std::string forced = forced_algorithm(options);
   const Algorithm* chosen = nullptr;
   double best = std::numeric_limits<double>::infinity();
   bool known = forced.empty();
   for (const Algorithm& algorithm : algorithms()) {
     Candidate candidate{.algorithm = algorithm.name, .seconds = 0, .rejected = algorithm.rejects(query)};
-    if (candidate.rejected.empty()) candidate.seconds = algorithm.seconds(query);
+    if (candidate.rejected.empty()) candidate.seconds = algorithm.seconds(canonical);
     const bool is_forced = forced == algorithm.name;
     known = known || is_forced;
     if (is_forced && !candidate.rejected.empty()) {
@@ -66,7 +71,7 @@ Plan make_plan(const Problem& problem, const Machine& machine, const PlanOptions
   }
   if (!known) throw Error(ErrorKind::kShape, "there is no algorithm \"" + forced + "\"; expected one of " + joined_names());
   plan.algorithm = chosen->name;
-  plan.reason = (forced.empty() ? "least cost, " : "forced, ") + milliseconds(best) + " estimated";
+  plan.reason = (forced.empty() ? "least cost, " : "forced, ") + milliseconds(best) + " estimated per volume and thread";
   plan.tiles = chosen->tiles(query);
   if (problem.n > 0) plan.ledger = chosen->ledger(query);
   return plan;

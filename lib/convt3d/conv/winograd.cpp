@@ -17,6 +17,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "convt3d/base/checked.hpp"
@@ -223,81 +224,95 @@ double error_growth(const WinogradScheme& scheme) {
 }
 constexpr double kMostError = 8;
 
-/// The fastest tiling by estimate, or none: then `reason` says why.
-std::vector<Tiling> make_tiling(const Query& query, std::string& reason) {
-  const Problem& p = query.problem;
-  Tiling t;
-  if (p.dtype != DType::kFloat32) {
-    reason = "float64";
-    return {};
+void set_schemes(Tiling& t, const std::array<WinogradScheme, 3>& schemes) {
+  for (std::size_t a = 0; a < 3; ++a) {
+    WinogradAxis& axis = t.axes[a];
+    axis.scheme = schemes[a];
+    axis.tiles = ceil_div(axis.cells.cells(), axis.scheme.outputs * axis.step) * axis.step;
   }
-  std::array<int, 3> taps{};
-  for (int a = 0; a < 3; ++a) {
-    const auto i = static_cast<std::size_t>(a);
-    reason = examine(make_cell_axis(p, a), t.axes[i], taps[i]);
-    if (!reason.empty()) return {};
-    if (taps[i] > 5) {
-      reason = "phases of more than 5 taps";
-      return {};
+}
+
+/// Sets the block that is fastest by estimate, and returns its seconds.
+double choose_block(Tiling& t, const Query& query) {
+  constexpr std::int64_t kMostTiles = 256;
+  double best = std::numeric_limits<double>::infinity();
+  Extent3 chosen;
+  // Whole runs of interleaved tiles, so that no two blocks write to one cell.
+  const auto whole_runs = [&](std::size_t axis, std::int64_t tiles) {
+    return round_up(std::min(tiles, t.axes[axis].tiles), t.axes[axis].step);
+  };
+  for (std::int64_t cut = 1; cut <= t.axes[2].tiles; cut *= 2) {
+    for (std::int64_t bh = 1; bh < 2 * t.axes[1].tiles; bh *= 2) {
+      for (std::int64_t bd = 1; bd < 2 * t.axes[0].tiles; bd *= 2) {
+        const Extent3 block = {whole_runs(0, bd), whole_runs(1, bh), whole_runs(2, ceil_div(t.axes[2].tiles, cut))};
+        const bool smallest = bd == 1 && bh == 1 && cut * 2 > t.axes[2].tiles;
+        if (block.d * block.h * block.w > kMostTiles && !smallest) continue;
+        set_block(t, block, query);
+        const double seconds = estimate(t, query);
+        if (seconds < best) {
+          best = seconds;
+          chosen = block;
+        }
+      }
     }
   }
-  if (*std::max_element(taps.begin(), taps.end()) < 2) {
-    reason = "one tap per phase: nothing to save";
-    return {};
-  }
+  set_block(t, chosen, query);
+  return best;
+}
+
+/// The fastest tiling by estimate, or none: then `reason` says why. The schemes decide how results are rounded, so they are
+/// chosen for one volume, one thread and ordinary caches; the block, which changes no bit, for the query as it is.
+std::optional<Tiling> make_tiling(const Query& query, std::string& reason) {
+  const Problem& p = query.problem;
+  Tiling t;
   t.lanes = kernels::lanes<float>(query.machine.isa);
-  if (t.lanes < 4) {
-    reason = "no vectors";
-    return {};
-  }
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;
-  if (t.ci < 4 || t.co < 4) {
-    reason = "fewer than 4 channels per group";
-    return {};
+  reason = p.dtype != DType::kFloat32 ? "float64"
+           : t.lanes < 4              ? "no vectors"
+           : t.ci < 4 || t.co < 4     ? "fewer than 4 channels per group"
+                                      : "";
+  std::array<int, 3> taps{};
+  for (int a = 0; a < 3 && reason.empty(); ++a) {
+    const auto i = static_cast<std::size_t>(a);
+    reason = examine(make_cell_axis(p, a), t.axes[i], taps[i]);
+    if (taps[i] > 5) reason = "phases of more than 5 taps";
   }
+  if (reason.empty() && std::max({taps[0], taps[1], taps[2]}) < 2) reason = "one tap per phase: nothing to save";
+  if (!reason.empty()) return std::nullopt;
+
   t.ci_vectors = ceil_div(t.ci, t.lanes);
   const std::size_t most_residues = std::max(residues_w(t, false).size(), residues_w(t, true).size());
   t.chunk_vectors = std::min<std::int64_t>(ceil_div(t.co, t.lanes), most_residues == 1 ? 2 : 1);
   t.chunks = ceil_div(ceil_div(t.co, t.lanes), t.chunk_vectors);
 
+  Problem one_volume = p;
+  one_volume.n = 1;
+  Machine ordinary;
+  ordinary.isa = query.machine.isa;
+  const Query canonical{.problem = one_volume, .machine = ordinary, .threads = 1, .separable = false};
   double best = std::numeric_limits<double>::infinity();
-  Tiling chosen;
-  for (const WinogradScheme& sd : schemes_for(taps[0])) {
-    for (const WinogradScheme& sh : schemes_for(taps[1])) {
-      for (const WinogradScheme& sw : schemes_for(taps[2])) {
-        if (error_growth(sd) * error_growth(sh) * error_growth(sw) > kMostError) continue;
-        const std::array<WinogradScheme, 3> schemes = {sd, sh, sw};
-        for (std::size_t a = 0; a < 3; ++a) {
-          t.axes[a].scheme = schemes[a];
-          const std::int64_t step = t.axes[a].step;
-          t.axes[a].tiles = ceil_div(t.axes[a].cells.cells(), schemes[a].outputs * step) * step;
-        }
-        for (std::int64_t cut = 1; cut <= t.axes[2].tiles; cut *= 2) {
-          const std::int64_t bw = ceil_div(t.axes[2].tiles, cut);
-          for (std::int64_t bh = 1; bh < 2 * t.axes[1].tiles; bh *= 2) {
-            for (std::int64_t bd = 1; bd < 2 * t.axes[0].tiles; bd *= 2) {
-              // Whole runs of interleaved tiles, so that no two blocks write to one cell.
-              const Extent3 block = {round_up(std::min(bd, t.axes[0].tiles), t.axes[0].step),
-                                     round_up(std::min(bh, t.axes[1].tiles), t.axes[1].step), round_up(bw, t.axes[2].step)};
-              if (block.d * block.h * block.w > 256) continue;
-              set_block(t, block, query);
-              const double seconds = estimate(t, query);
-              if (seconds < best) {
-                best = seconds;
-                chosen = t;
-              }
-            }
-          }
+  std::array<WinogradScheme, 3> chosen;
+  for (const WinogradScheme& d : schemes_for(taps[0])) {
+    for (const WinogradScheme& h : schemes_for(taps[1])) {
+      for (const WinogradScheme& w : schemes_for(taps[2])) {
+        if (error_growth(d) * error_growth(h) * error_growth(w) > kMostError) continue;
+        set_schemes(t, {d, h, w});
+        const double seconds = choose_block(t, canonical);
+        if (seconds < best) {
+          best = seconds;
+          chosen = {d, h, w};
         }
       }
     }
   }
   if (best == std::numeric_limits<double>::infinity()) {
     reason = "no tile size keeps the error bound";
-    return {};
+    return std::nullopt;
   }
-  return {chosen};
+  set_schemes(t, chosen);
+  choose_block(t, query);
+  return t;
 }
 
 class Winograd final : public Prepared {
@@ -808,19 +823,19 @@ std::string rejects(const Query& query) {
 
 double seconds(const Query& query) {
   std::string reason;
-  return estimate(make_tiling(query, reason).front(), query);
+  return estimate(*make_tiling(query, reason), query);
 }
 
 std::vector<LedgerEntry> ledger(const Query& query) {
   std::string reason;
-  const Tiling t = make_tiling(query, reason).front();
+  const Tiling t = *make_tiling(query, reason);
   return {{"transformed weights", Winograd::packed_floats(query.problem, t) * 4},
           {"panels, points, products and staging rows", query.threads * t.scratch_floats() * 4}};
 }
 
 std::string tiles(const Query& query) {
   std::string reason;
-  const Tiling t = make_tiling(query, reason).front();
+  const Tiling t = *make_tiling(query, reason);
   std::string text;
   for (const WinogradAxis& axis : t.axes) {
     text += (text.empty() ? "" : " x ") +
@@ -831,7 +846,7 @@ std::string tiles(const Query& query) {
 
 std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias) {
   std::string reason;
-  Tiling t = make_tiling({plan.problem, plan.machine, plan.threads}, reason).front();
+  Tiling t = *make_tiling({plan.problem, plan.machine, plan.threads}, reason);
   return std::make_unique<Winograd>(plan, std::move(t), static_cast<const float*>(weight), static_cast<const float*>(bias));
 }
 
