@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kHugeFrom = 2 * kHugePage;  // below that the rounding up would waste over half
+constexpr std::size_t kHugeFrom = kHugePage / 2;  // below that the rounding up would waste over half
 
 }  // namespace
 

@@ -4,7 +4,7 @@
 
 namespace convt3d {
 
-/// Uninitialised memory, aligned to 64 bytes (a cache line, and a zmm register); from 4 MiB up aligned to 2 MiB and advised
+/// Uninitialised memory, aligned to 64 bytes (a cache line, and a zmm register); from 1 MiB up aligned to 2 MiB and advised
 /// to use huge pages, because first touch of 4 KiB pages runs at a tenth of the memory's speed.
 class Buffer {
  public:

@@ -1,0 +1,282 @@
+#include "convt3d/conv/winograd_tiling.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "convt3d/base/checked.hpp"
+
+namespace convt3d {
+namespace {
+
+using kernels::WinogradScheme;
+
+/// Finds the tap step, the single residues and the number of taps of the longest residue; returns why the axis cannot be
+/// transformed, or "".
+std::string examine(WinogradAxis& axis, int& taps) {
+  const CellAxis& cells = axis.cells;
+  axis.step = cells.dilation / std::gcd(cells.dilation, cells.stride);
+  axis.single.assign(static_cast<std::size_t>(cells.stride), false);
+  // All taps must lie at lowest + k*step, and the longest residue must have all of these places.
+  const auto places = static_cast<int>((cells.highest - cells.lowest) / axis.step + 1);
+  constexpr const char* kUneven = "residues whose taps do not line up";
+  taps = 0;
+  std::int64_t single_tap = -1;
+  for (std::int64_t r = 0; r < cells.stride; ++r) {
+    int count = 0;
+    std::int64_t place = 0;
+    for (std::int64_t e = cells.lowest; e <= cells.highest; ++e) {
+      if (cells.kernel_index(r, e) < 0) continue;
+      if ((e - cells.lowest) % axis.step != 0) return kUneven;
+      place = (e - cells.lowest) / axis.step;
+      ++count;
+    }
+    if (count == 0) return "a residue without taps";
+    taps = std::max(taps, count);
+    if (count > 1 || places == 1) continue;
+    if (single_tap >= 0 && single_tap != place) return kUneven;
+    single_tap = place;
+    axis.single[static_cast<std::size_t>(r)] = true;
+  }
+  axis.single_tap = std::max<std::int64_t>(0, single_tap);
+  return places == taps ? "" : kUneven;
+}
+
+std::vector<std::int64_t> residues_w(const WinogradTiling& t, bool single) {
+  std::vector<std::int64_t> residues;
+  for (std::int64_t r = 0; r < t.axes[2].cells.stride; ++r) {
+    if (t.axes[2].is_single(r) == single) residues.push_back(r);
+  }
+  return residues;
+}
+
+/// Residues of d and h together that have a view.
+double pairs_of(const WinogradTiling& t, const WinogradView& view) {
+  const auto count = [](const WinogradAxis& axis, bool single) {
+    return static_cast<double>(std::count(axis.single.begin(), axis.single.end(), single));
+  };
+  return count(t.axes[0], view.single_d) * count(t.axes[1], view.single_h);
+}
+
+std::int64_t tasks_of(const WinogradTiling& t, const Problem& p) {
+  return std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w;
+}
+
+void set_block(WinogradTiling& t, const Extent3& block, const Query& query) {
+  t.block = block;
+  for (int a = 0; a < 3; ++a) {
+    const WinogradAxis& axis = t.axes[static_cast<std::size_t>(a)];
+    t.blocks[a] = ceil_div(axis.tiles, block[a]);
+    t.span[a] = axis.cells_covered(0, block[a]);
+    t.panel[a] = t.span[a] + axis.cells.shifts() - 1;
+  }
+  const std::int64_t tiles = block.d * block.h * block.w;
+  std::int64_t most_points = 0;
+  for (const WinogradView& view : t.views) {
+    most_points = std::max(most_points, t.axes[0].points(view.single_d) * t.axes[1].points(view.single_h));
+  }
+  const auto line_points = [&](std::size_t axis) { return std::max(t.axes[axis].points(false), t.axes[axis].points(true)); };
+  t.panels = t.views.size() > 1 ? t.ci_vectors : 1;
+  t.panel_size = t.panels * t.panel.d * t.panel.h * t.panel.w * t.lanes;
+  t.points_size = most_points * t.points_w() * tiles * t.ld();
+  t.products_size = most_points * line_points(2) * tiles * kWinogradColumns * t.lanes;
+  t.staging_size = t.chunk_vectors * t.span.d * t.span.h * t.span.w * t.axes[2].cells.stride * t.lanes;
+  t.lines_size = 2 * line_points(0) * line_points(1) * t.points_w() * t.lanes;
+  const std::int64_t wanted = query.threads == 1 ? 1 : 3 * query.threads;
+  t.splits = std::clamp<std::int64_t>(wanted / tasks_of(t, query.problem), 1, t.units());
+}
+
+/// Schemes of one axis worth trying, for residues of up to `taps` taps.
+std::vector<WinogradScheme> schemes_for(int taps) {
+  std::vector<WinogradScheme> schemes;
+  for (const WinogradScheme& scheme : kernels::kWinogradSchemes) {
+    if (scheme.taps == taps) schemes.push_back(scheme);
+  }
+  return schemes;
+}
+
+/// Growth of the rounding error, in units of the direct method's, by points of an axis. The product over the axes must keep
+/// below kMostError for the bound on the result to hold (docs/math.md).
+double error_growth(const WinogradScheme& scheme) {
+  constexpr std::array<double, 7> kByPoints = {1, 1, 1, 1, 1.2, 2.5, 4};
+  return kByPoints[static_cast<std::size_t>(scheme.points())];
+}
+constexpr double kMostError = 8;
+
+void set_schemes(WinogradTiling& t, const std::array<WinogradScheme, 3>& schemes) {
+  for (std::size_t a = 0; a < 3; ++a) {
+    WinogradAxis& axis = t.axes[a];
+    axis.scheme = schemes[a];
+    axis.tiles = ceil_div(axis.cells.cells(), axis.scheme.outputs * axis.step) * axis.step;
+  }
+}
+
+/// Sets the block that is fastest by estimate, and returns its seconds.
+double choose_block(WinogradTiling& t, const Query& query) {
+  constexpr std::int64_t kMostTiles = 256;
+  double best = std::numeric_limits<double>::infinity();
+  Extent3 chosen;
+  // Whole runs of interleaved tiles, so that no two blocks write to one cell.
+  const auto whole_runs = [&](std::size_t axis, std::int64_t tiles) {
+    return round_up(std::min(tiles, t.axes[axis].tiles), t.axes[axis].step);
+  };
+  for (std::int64_t cut = 1; cut <= t.axes[2].tiles; cut *= 2) {
+    for (std::int64_t bh = 1; bh < 2 * t.axes[1].tiles; bh *= 2) {
+      for (std::int64_t bd = 1; bd < 2 * t.axes[0].tiles; bd *= 2) {
+        const Extent3 block = {whole_runs(0, bd), whole_runs(1, bh), whole_runs(2, ceil_div(t.axes[2].tiles, cut))};
+        const bool smallest = bd == 1 && bh == 1 && cut * 2 > t.axes[2].tiles;
+        if (block.d * block.h * block.w > kMostTiles && !smallest) continue;
+        set_block(t, block, query);
+        const double seconds = winograd_seconds(t, query);
+        if (seconds < best) {
+          best = seconds;
+          chosen = block;
+        }
+      }
+    }
+  }
+  set_block(t, chosen, query);
+  return best;
+}
+
+/// Everything but schemes and block; returns why the problem cannot be run, or "".
+std::string prepare_axes(const Query& query, WinogradTiling& t, std::array<int, 3>& taps) {
+  const Problem& p = query.problem;
+  if (p.dtype != DType::kFloat32) return "computes in float32 only";
+  t.lanes = kernels::lanes<float>(query.machine.isa);
+  if (t.lanes < 4) return "no vectors";
+  t.ci = p.ci / p.groups;
+  t.co = p.co / p.groups;
+  if (t.ci < 4 || t.co < 4) return "fewer than 4 channels per group";
+  for (int a = 0; a < 3; ++a) {
+    const auto i = static_cast<std::size_t>(a);
+    if (p.stride[a] > 16 || p.dilation[a] > 16) return "a stride or dilation above 16";
+    t.axes[i].cells = make_cell_axis(p, a);
+    if (std::string reason = examine(t.axes[i], taps[i]); !reason.empty()) return reason;
+    if (taps[i] > 5) return "phases of more than 5 taps";
+  }
+  if (std::max({taps[0], taps[1], taps[2]}) < 2) return "one tap per phase: nothing to save";
+
+  for (const bool single_d : {false, true}) {
+    for (const bool single_h : {false, true}) {
+      if (t.axes[0].has(single_d) && t.axes[1].has(single_h)) t.views.push_back({single_d, single_h});
+    }
+  }
+  t.ci_vectors = ceil_div(t.ci, t.lanes);
+  const std::size_t most_residues = std::max(residues_w(t, false).size(), residues_w(t, true).size());
+  t.chunk_vectors = std::min<std::int64_t>(t.co_vectors(), most_residues == 1 ? 2 : 1);
+  t.chunks = ceil_div(t.co_vectors(), t.chunk_vectors);
+  return "";
+}
+
+}  // namespace
+
+bool WinogradAxis::has(bool is_single) const { return std::find(single.begin(), single.end(), is_single) != single.end(); }
+
+std::int64_t WinogradAxis::cells_covered(std::int64_t tile, std::int64_t count) const {
+  std::int64_t end = 0;
+  for (std::int64_t t = tile; t < tile + count; ++t) end = std::max(end, first_cell(t) + (scheme.outputs - 1) * step + 1);
+  return end - first_of_run(tile);
+}
+
+std::vector<WinogradColumns> winograd_columns(const WinogradTiling& tiling, std::int64_t chunk) {
+  std::vector<WinogradColumns> all;
+  for (const bool single : {false, true}) {
+    WinogradColumns columns{.single = single, .entries = {}};
+    for (std::int64_t j = 0; j < tiling.vectors_in(chunk); ++j) {
+      for (const std::int64_t rw : residues_w(tiling, single)) {
+        columns.entries.emplace_back(j, rw);
+        if (static_cast<std::int64_t>(columns.entries.size()) < kWinogradColumns) continue;
+        all.push_back(columns);
+        columns.entries.clear();
+      }
+    }
+    if (!columns.entries.empty()) all.push_back(columns);
+  }
+  return all;
+}
+
+std::int64_t winograd_weights_size(const Problem& problem, const WinogradTiling& tiling) {
+  std::int64_t points = 1;  // over all residues; a sum of products is the product of the axes' sums
+  for (const WinogradAxis& axis : tiling.axes) {
+    std::int64_t sum = 0;
+    for (std::int64_t r = 0; r < axis.cells.stride; ++r) sum += axis.points(axis.is_single(r));
+    points *= sum;
+  }
+  return problem.groups * tiling.co_vectors() * tiling.lanes * (points * tiling.ci + 1);
+}
+
+// Cycles of one task, then the slowest thread's share of tasks. Multiplications run at 85 % of two per cycle; a transform's
+// line at about one load or store per cycle; weights come from behind L2 once per task.
+double winograd_seconds(const WinogradTiling& t, const Query& query) {
+  const auto real = [](std::int64_t value) { return static_cast<double>(value); };
+  const double tiles = real(t.block.d * t.block.h * t.block.w);
+  const double md = real(t.axes[0].scheme.outputs), mh = real(t.axes[1].scheme.outputs), mw = real(t.axes[2].scheme.outputs);
+  const double pw = real(t.points_w());
+  const double nw = real(t.axes[2].scheme.points()) + (t.axes[2].has(true) ? mw : 0);  // elements read of a line along w
+  const double columns = real(t.co_vectors());
+  const double splits = real(t.splits);
+  double multiplied = 0, input_elements = 0, output_elements = 0;
+  for (const WinogradView& view : t.views) {
+    const double nd = real(t.axes[0].points(view.single_d)), nh = real(t.axes[1].points(view.single_h));
+    const double pairs = pairs_of(t, view);
+    input_elements += nd * nh * (nw + pw) + 2 * nd * nh * pw + 2 * nd * nh * pw;
+    for (std::int64_t rw = 0; rw < t.axes[2].cells.stride; ++rw) {
+      const double n = real(t.axes[2].points(t.axes[2].is_single(rw)));
+      multiplied += pairs * nd * nh * n;
+      output_elements += pairs * ((nd + md) * nh * n + md * (nh + mh) * n + md * mh * (n + mw));
+    }
+  }
+  const double weights = multiplied * columns * real(t.lanes * t.ci) * 4;
+  const double working_set = real(t.points_size + t.products_size) * 4;
+  const double l2 = real(query.machine.l2_bytes);
+  double cycles = multiplied * columns * tiles * real(t.ci) / 2 / 0.85;
+  cycles += 0.8 * input_elements * real(t.ci_vectors) * tiles * splits + 0.8 * output_elements * columns * tiles;
+  cycles += 3 * real(t.panel.d * t.panel.h * t.panel.w * t.ci_vectors) * splits;
+  // Rows cut along w begin and end off the vectors' alignment, so they cannot go past the caches.
+  const double store = t.blocks.w > 1 ? 30 : 8;
+  const double residues = real(t.axes[0].cells.stride * t.axes[1].cells.stride * t.axes[2].cells.stride);
+  cycles += store * md * mh * mw * residues * tiles * columns;
+  cycles += weights / (weights + working_set < l2 ? 64 : 16);
+  if (working_set > 0.7 * l2) cycles *= working_set / (0.7 * l2);
+  const double rounds = std::ceil(real(tasks_of(t, query.problem)) * splits / query.threads);
+  return rounds * cycles / splits / 2.5e9 + 5e-6;
+}
+
+std::optional<WinogradTiling> winograd_tiling(const Query& query, std::string& reason) {
+  WinogradTiling t;
+  std::array<int, 3> taps{};
+  reason = prepare_axes(query, t, taps);
+  if (!reason.empty()) return std::nullopt;
+
+  Problem one_volume = query.problem;
+  one_volume.n = 1;
+  Machine ordinary;
+  ordinary.isa = query.machine.isa;
+  const Query canonical{.problem = one_volume, .machine = ordinary, .threads = 1, .separable = false};
+  double best = std::numeric_limits<double>::infinity();
+  std::array<WinogradScheme, 3> chosen;
+  for (const WinogradScheme& d : schemes_for(taps[0])) {
+    for (const WinogradScheme& h : schemes_for(taps[1])) {
+      for (const WinogradScheme& w : schemes_for(taps[2])) {
+        if (error_growth(d) * error_growth(h) * error_growth(w) > kMostError) continue;
+        set_schemes(t, {d, h, w});
+        const double seconds = choose_block(t, canonical);
+        if (seconds < best) {
+          best = seconds;
+          chosen = {d, h, w};
+        }
+      }
+    }
+  }
+  if (best == std::numeric_limits<double>::infinity()) {
+    reason = "no tile size keeps the error bound";
+    return std::nullopt;
+  }
+  set_schemes(t, chosen);
+  choose_block(t, query);
+  return t;
+}
+
+}  // namespace convt3d

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/cells.hpp"
+#include "convt3d/conv/kernels/kernels.hpp"
+
+// How Winograd's algorithm cuts a problem: axes into tiles, tiles into blocks, the work into units. Derivation:
+// winograd.cpp.
+namespace convt3d {
+
+/// One axis, cut into tiles of scheme.outputs cells and transformed. A residue of one tap where others have more is
+/// "single": it is not transformed, its points are the tile's inputs at cell + lowest + single_tap*step.
+struct WinogradAxis {
+  CellAxis cells;
+  kernels::WinogradScheme scheme;
+  std::int64_t step = 1;     ///< cells from one output of a tile to the next, and from one tap to the next
+  std::vector<bool> single;  ///< of each residue
+  std::int64_t single_tap = 0;
+  std::int64_t tiles = 1;
+
+  bool is_single(std::int64_t residue) const { return single[static_cast<std::size_t>(residue)]; }
+  bool has(bool is_single) const;
+  std::int64_t points(bool is_single) const { return is_single ? scheme.outputs : scheme.points(); }
+  /// First cell of a tile, from the axis's first. Runs of `step` tiles interleave.
+  std::int64_t first_cell(std::int64_t tile) const { return tile / step * step * scheme.outputs + tile % step; }
+  /// First cell of the run that a tile belongs to, from the axis's first.
+  std::int64_t first_of_run(std::int64_t tile) const { return tile / step * step * scheme.outputs; }
+  /// Cells that `count` tiles from `tile` on cover, from the first of its run.
+  std::int64_t cells_covered(std::int64_t tile, std::int64_t count) const;
+};
+
+/// Which of an axis's two kinds of residues are meant, on d and h.
+struct WinogradView {
+  bool single_d = false;
+  bool single_h = false;
+
+  friend bool operator==(const WinogradView&, const WinogradView&) = default;
+};
+
+/// Vectors of columns of one product: residues rw of vectors of output channels, all single or none.
+struct WinogradColumns {
+  bool single = false;
+  std::vector<std::pair<std::int64_t, std::int64_t>> entries;  ///< (vector in the chunk, rw)
+};
+
+struct WinogradTiling {
+  std::array<WinogradAxis, 3> axes;
+  std::int64_t lanes = 1;
+  std::int64_t ci = 1, co = 1;  ///< per group
+  std::int64_t ci_vectors = 1;
+  std::int64_t chunk_vectors = 1;  ///< vectors of output channels that are stored together
+  std::int64_t chunks = 1;
+  std::vector<WinogradView> views;  ///< those that residues have
+  Extent3 block;                    ///< tiles of a task
+  Extent3 blocks;
+  std::int64_t splits = 1;  ///< tasks that share a block, each with its own units
+  Extent3 span;             ///< cells of a block
+  Extent3 panel;            ///< inputs of a block
+  std::int64_t panels = 1;  ///< vectors of input channels packed at once
+  std::int64_t panel_size = 0, points_size = 0, products_size = 0, staging_size = 0, lines_size = 0;  ///< floats
+
+  /// Floats from one tile's input channels to the next one's; off the powers of two that compete for one cache set.
+  std::int64_t ld() const { return (ci_vectors + (ci_vectors % 4 == 0 ? 1 : 0)) * lanes; }
+  /// A unit is (chunk, rd, rh): what is computed and stored in one go.
+  std::int64_t units() const { return chunks * axes[0].cells.stride * axes[1].cells.stride; }
+  std::int64_t co_vectors() const { return ceil_div(co, lanes); }
+  std::int64_t vectors_in(std::int64_t chunk) const { return std::min(chunk_vectors, co_vectors() - chunk * chunk_vectors); }
+  /// Points along w: the scheme's, then the single residues'.
+  std::int64_t points_w() const {
+    return (axes[2].has(false) ? axes[2].points(false) : 0) + (axes[2].has(true) ? axes[2].points(true) : 0);
+  }
+  std::int64_t first_point_w(bool single) const { return single && axes[2].has(false) ? axes[2].points(false) : 0; }
+  std::int64_t scratch_floats() const { return panel_size + points_size + products_size + staging_size + lines_size; }
+};
+
+inline constexpr std::int64_t kWinogradColumns = 2;  ///< vectors per product: 14 x 2 accumulators fill the registers best
+
+/// Columns of a chunk in the order in which they are multiplied and packed.
+std::vector<WinogradColumns> winograd_columns(const WinogradTiling& tiling, std::int64_t chunk);
+
+/// Transformed weights, in floats: (points, columns, ci) over all groups, and the bias.
+std::int64_t winograd_weights_size(const Problem& problem, const WinogradTiling& tiling);
+
+/// The fastest tiling by estimate, or none: then `reason` says why. The schemes decide how results are rounded, so they are
+/// chosen for one volume, one thread and ordinary caches; the block, which changes no bit, for the query as it is.
+std::optional<WinogradTiling> winograd_tiling(const Query& query, std::string& reason);
+
+/// Estimated seconds of one run.
+double winograd_seconds(const WinogradTiling& tiling, const Query& query);
+
+}  // namespace convt3d
