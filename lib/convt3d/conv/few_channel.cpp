@@ -42,19 +42,26 @@ struct Tiling {
   std::int64_t blocks_d = 1, blocks_h = 1;
   std::int64_t panel_d = 1, panel_h = 1;  ///< input rows of a task, halo included
   std::int64_t pitch = 1;                 ///< elements of a panel row
+  std::int64_t run_h = 1;                 ///< cell rows of a kernel call: short rows run on into the next ones
   std::int64_t row_size = 1;              ///< elements of an output row buffer
   std::int64_t set_splits = 1;            ///< tasks that share a block of cells, each with its own output rows
 
   /// Sets that follow one another and make the same output rows, which only one task may do.
   std::int64_t sets_per_row() const { return axes[2].stride / sets.front().rw_count; }
   std::int64_t row_sets() const { return static_cast<std::int64_t>(sets.size()) / sets_per_row(); }
-  std::int64_t panel_size() const { return ci * panel_d * panel_h * pitch; }
+  /// With room for the last row's vectors to read on.
+  std::int64_t panel_size() const { return ci * panel_d * panel_h * pitch + lanes + axes[2].shifts(); }
+  /// Cells of a kernel call of `rows` cell rows; those between rows are halo, computed and left alone.
+  std::int64_t run_cells(std::int64_t rows) const { return (rows - 1) * pitch + axes[2].cells(); }
 };
 
 bool has_kernel(std::int64_t columns) {
   return std::find(std::begin(kernels::kCellColumns), std::end(kernels::kCellColumns), columns) !=
          std::end(kernels::kCellColumns);
 }
+
+/// Rows below this many cells run on into one another, since a last vector that is part empty costs much of them.
+constexpr std::int64_t kShortRow = 128;
 
 /// Time of a vector of cells for one set, in cycles: FMA units against load ports, each two a cycle.
 double set_cycles(const Tiling& t, const ColumnSet& set, bool wide) {
@@ -64,8 +71,9 @@ double set_cycles(const Tiling& t, const ColumnSet& set, bool wide) {
   for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) reads += t.axes[1].reads(set.rh, set.rh_count, e);
   reads *= static_cast<double>(t.axes[2].shifts());
   const double fma = columns * vectors;
-  const double loads = 1.5 * vectors + columns;  // an unaligned load often touches two lines
-  return reads * std::max(fma, loads) / vectors / 2 + columns;
+  const double loads = 2 * vectors + columns;  // an unaligned load touches two lines
+  // The two overlap, but not quite.
+  return reads * (std::max(fma, loads) + 0.2 * std::min(fma, loads)) / vectors / 2 + columns;
 }
 
 /// The cheapest way to cut channels and residues into sets of a size that there is a kernel for.
@@ -111,10 +119,13 @@ Tiling make_tiling(const Query& query) {
   const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
   t.sets = choose_sets(t, wide);
   const CellAxis& w = t.axes[2];
-  t.pitch = round_up(w.cells(), t.lanes) + round_up(w.shifts() - 1, t.lanes);
-  if (t.pitch * static_cast<std::int64_t>(sizeof(T)) % 1024 == 0)
-    t.pitch += t.lanes;  // rows apart from one another in the cache
-  t.row_size = round_up(w.cells(), t.lanes) * w.stride;
+  const bool short_rows = w.cells() < kShortRow;
+  t.pitch = w.cells() + w.shifts() - 1;
+  if (!short_rows) {
+    t.pitch = round_up(t.pitch, t.lanes);
+    // Rows apart from one another in the cache.
+    if (t.pitch * static_cast<std::int64_t>(sizeof(T)) % 1024 == 0) t.pitch += t.lanes;
+  }
 
   const std::int64_t halo_d = t.axes[0].shifts() - 1;
   const std::int64_t halo_h = t.axes[1].shifts() - 1;
@@ -130,6 +141,8 @@ Tiling make_tiling(const Query& query) {
       t.blocks_h = ceil_div(t.axes[1].cells(), t.block_h);
       t.panel_d = t.block_d + halo_d;
       t.panel_h = t.block_h + halo_h;
+      t.run_h = short_rows ? std::clamp<std::int64_t>(2 * kShortRow / t.pitch, 1, t.block_h) : 1;
+      t.row_size = round_up(t.run_cells(t.run_h), t.lanes) * w.stride;
       const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks_d * t.blocks_h;
       t.set_splits = std::clamp<std::int64_t>(wanted / tasks, 1, t.row_sets());
       double cost = static_cast<double>(t.panel_d * t.panel_h * t.set_splits) / static_cast<double>(t.block_d * t.block_h);
@@ -227,9 +240,11 @@ class FewChannel final : public Prepared {
       for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
         const std::int64_t od = t.axes[0].output_of(cd, rd);
         if (od < box.begin.d || od >= box.end.d) continue;
-        for (std::int64_t ch = block.h_begin; ch < block.h_end; ++ch) {
+        for (std::int64_t ch = block.h_begin; ch < block.h_end; ch += t.run_h) {
           const T* base = panel + ((cd - block.d_begin) * t.panel_h + ch - block.h_begin) * t.pitch;
-          for (std::size_t s = block.first_set; s < block.last_set; ++s) run_row(args, block, s, od, rd, ch, base, rows);
+          const std::int64_t count = std::min(t.run_h, block.h_end - ch);
+          for (std::size_t s = block.first_set; s < block.last_set; ++s)
+            run_rows_of(args, block, s, od, rd, ch, count, base, rows);
         }
       }
     }
@@ -264,8 +279,9 @@ class FewChannel final : public Prepared {
     }
   }
 
-  void run_row(const RunArgs& args, const Block& block, std::size_t s, std::int64_t od, std::int64_t rd, std::int64_t ch,
-               const T* base, T* buffers) const {
+  /// The output rows of one set from `count` cell rows, ch and those after it.
+  void run_rows_of(const RunArgs& args, const Block& block, std::size_t s, std::int64_t od, std::int64_t rd, std::int64_t ch,
+                   std::int64_t count, const T* base, T* buffers) const {
     const Tiling& t = tiling_;
     const ColumnSet& set = t.sets[s];
     const CellAxis& w = t.axes[2];
@@ -283,7 +299,7 @@ class FewChannel final : public Prepared {
                .weights = packed + reduction.weights,
                .init = packed + init_[static_cast<std::size_t>(block.group) * t.sets.size() + s],
                .columns = set.columns(),
-               .cells = w.cells(),
+               .cells = t.run_cells(count),
                .interleave = static_cast<int>(set.rw_count),
                .step = w.stride,
                .targets = targets.data()});
@@ -294,11 +310,13 @@ class FewChannel final : public Prepared {
     const std::int64_t row_begin = w.output_of(w.begin, 0);
     for (std::int64_t i = 0; i < target_count; ++i) {
       const std::int64_t co = block.group * t.co + set.co + i / set.rh_count;
-      const std::int64_t oh = t.axes[1].output_of(ch, set.rh + i % set.rh_count);
-      if (oh < box.begin.h || oh >= box.end.h) continue;
-      T* target = static_cast<T*>(args.output) +
-                  (((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h + oh - box.begin.h) * have.w;
-      copy_row_(buffers + i * t.row_size + box.begin.w - row_begin, target, have.w, args.stream);
+      const T* buffer = buffers + i * t.row_size + box.begin.w - row_begin;
+      T* plane = static_cast<T*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
+      for (std::int64_t row = 0; row < count; ++row) {
+        const std::int64_t oh = t.axes[1].output_of(ch + row, set.rh + i % set.rh_count);
+        if (oh < box.begin.h || oh >= box.end.h) continue;
+        copy_row_(buffer + row * t.pitch * w.stride, plane + (oh - box.begin.h) * have.w, have.w, args.stream);
+      }
     }
   }
 
