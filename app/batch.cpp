@@ -14,6 +14,10 @@
 namespace convt3d::app {
 namespace {
 
+/// What the program and its libraries hold when a run begins: 10 MiB on Debian 12, and room for the threads' stacks and
+/// heaps.
+constexpr std::int64_t kProgramBytes = 16 << 20;
+
 /// The configs of a batch, each loaded once, whether it is valid or not.
 class Models {
  public:
@@ -25,6 +29,13 @@ class Models {
     if (is_new) load(config, entry->second);
     if (entry->second.failure) std::rethrow_exception(entry->second.failure);
     return entry->second.model;
+  }
+
+  /// Of all that are loaded.
+  std::int64_t weight_bytes() const {
+    std::int64_t bytes = 0;
+    for (const auto& [config, entry] : loaded_) bytes += entry.model ? convt3d::weight_bytes(*entry.model) : 0;
+    return bytes;
   }
 
  private:
@@ -72,7 +83,7 @@ class Batch {
   }
 
   void plan() {
-    const std::int64_t process_bytes = resident_bytes();
+    const std::int64_t process_bytes = kProgramBytes + models_.weight_bytes();
     for_each_planned([&](JobResult& job) {
       if (stop_signal() != 0) throw Error(ErrorKind::kStopped, "stopped while planning");
       UpsampleOptions options = options_for(job);

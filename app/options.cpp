@@ -32,6 +32,9 @@ struct Texts {
   bool no_progress = false;
 };
 
+/// A flag takes no value: --json=false is a mistake.
+void add_flag(CLI::App& app, const std::string& names, bool& flag) { app.add_flag(names, flag)->disable_flag_override(); }
+
 void declare_inputs_and_outputs(CLI::App& app, Options& options, Texts& texts) {
   app.add_option("INPUT", texts.inputs);
   app.add_option("-c,--config", options.config);
@@ -39,9 +42,9 @@ void declare_inputs_and_outputs(CLI::App& app, Options& options, Texts& texts) {
   app.add_option("--suffix", options.suffix);
   app.add_option("--ext", options.extension)->check(CLI::IsMember({".nii.gz", ".nii", ".mha", ".mhd"}));
   app.add_option("--manifest", texts.manifest);
-  app.add_flag("-f,--force", options.force);
-  app.add_flag("--skip-existing", options.skip_existing);
-  app.add_flag("--fail-fast", options.fail_fast);
+  add_flag(app, "-f,--force", options.force);
+  add_flag(app, "--skip-existing", options.skip_existing);
+  add_flag(app, "--fail-fast", options.fail_fast);
 }
 
 void declare_run(CLI::App& app, Options& options, Texts& texts) {
@@ -55,19 +58,28 @@ void declare_run(CLI::App& app, Options& options, Texts& texts) {
 }
 
 void declare_reports(CLI::App& app, Options& options, Texts& texts) {
-  app.add_flag("-n,--dry-run", options.dry_run);
-  app.add_flag("--json", options.json);
-  app.add_flag("-q,--quiet", options.quiet);
-  app.add_flag("-v,--verbose", options.verbose);
-  app.add_flag("--no-progress", texts.no_progress);
-  app.add_flag("--list-configs", texts.list_configs);
-  app.add_flag("--version", texts.version);
-  app.add_flag("-h,--help", texts.help);
+  add_flag(app, "-n,--dry-run", options.dry_run);
+  add_flag(app, "--json", options.json);
+  add_flag(app, "-q,--quiet", options.quiet);
+  add_flag(app, "-v,--verbose", options.verbose);
+  add_flag(app, "--no-progress", texts.no_progress);
+  add_flag(app, "--list-configs", texts.list_configs);
+  add_flag(app, "--version", texts.version);
+  add_flag(app, "-h,--help", texts.help);
+}
+
+/// CLI11 says "--output: ..." of an option without its value, or given twice, and "json was given ..." of --json=no.
+std::string mismatch(const std::string& text) {
+  const bool flag = !text.starts_with('-');
+  return fmt::format("{}{}: {}\n  convt3d --help says what is expected", flag ? "--" : "",
+                     text.substr(0, text.find_first_of(": ")),
+                     flag ? "takes no value" : "takes one value, and is given once");
 }
 
 /// Refuses what CLI11 could not place, with the option that may have been meant.
 void refuse_unknown(const CLI::App& app) {
-  const std::vector<std::string> unknown = app.remaining();
+  std::vector<std::string> unknown = app.remaining();
+  std::erase(unknown, "--");  // which only says that inputs follow
   if (unknown.empty()) return;
   const std::string word = unknown.front().substr(0, unknown.front().find('='));
   std::vector<std::string> names;
@@ -78,11 +90,14 @@ void refuse_unknown(const CLI::App& app) {
   throw UsageError(fmt::format("{}: no such option{}\n  convt3d --help lists them", word, did_you_mean(word, known)));
 }
 
+void refuse_stream(std::string_view option, const std::string& value) {
+  if (value != "-") return;
+  throw UsageError(fmt::format("{} -: standard input and output are not supported; name a file", option));
+}
+
 /// CLI11 gives an option the word after it, even where that is the next option.
 void refuse_option_as_value(std::string_view option, const std::string& value) {
-  if (value == "-") {
-    throw UsageError(fmt::format("{} -: standard input and output are not supported; name a file", option));
-  }
+  refuse_stream(option, value);
   if (value.starts_with('-')) {
     throw UsageError(fmt::format("{0}: needs a value, found the option {1}\n  write ./{1} if a file of that name is meant",
                                  option, value));
@@ -95,17 +110,17 @@ void refuse_both(bool a, std::string_view name_a, bool b, std::string_view name_
 
 /// An option that was given, but says nothing.
 void refuse_empty(const CLI::App& app) {
-  for (const char* name : {"--config", "--output", "--manifest", "INPUT"}) {
+  for (const char* name : {"--config", "--output", "--manifest", "--max-memory", "INPUT"}) {
     const CLI::Option* option = app[name];
     for (const std::string& value : option->results()) {
-      if (value.empty()) throw UsageError(fmt::format("{}: is empty; name a file", name));
+      if (value.empty()) throw UsageError(fmt::format("{}: is empty; give a value, or leave it out", name));
     }
   }
 }
 
 void take_texts(const Texts& texts, Options& options) {
   for (const std::string& input : texts.inputs) {
-    refuse_option_as_value("INPUT", input);
+    refuse_stream("INPUT", input);
     options.inputs.emplace_back(input);
   }
   refuse_option_as_value("--output", texts.output);
@@ -129,6 +144,9 @@ void take_texts(const Texts& texts, Options& options) {
 void require_consistent(const Options& options) {
   refuse_both(options.force, "--force", options.skip_existing, "--skip-existing", "replace existing outputs, or leave them");
   refuse_both(options.quiet, "--quiet", options.verbose, "--verbose", "say less, or more");
+  if (options.suffix.find('/') != std::string::npos) {
+    throw UsageError(fmt::format("--suffix {}: is a part of a file's name, which has no /", options.suffix));
+  }
   const bool manifest = !options.manifest.empty();
   refuse_both(manifest, "--manifest", !options.inputs.empty(), "INPUT", "the manifest names the inputs");
   refuse_both(manifest, "--manifest", !options.output.empty(), "--output", "the manifest names the outputs");
@@ -162,6 +180,8 @@ Options parse_options(int argc, const char* const* argv) {
   declare_reports(app, options, texts);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ArgumentMismatch& error) {
+    throw UsageError(mismatch(error.what()));
   } catch (const CLI::ParseError& error) {
     throw UsageError(fmt::format("{}\n  convt3d --help says what is expected", error.what()));
   }

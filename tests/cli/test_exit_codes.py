@@ -189,8 +189,8 @@ class Memory(ToolTest):
         text = self.refused(7, ["a.nii", "1000000 bytes", "the least that can is"], source, "-c",
                             "trilinear_x2", "-n", "--max-memory", "1MB")
         least = int(text.split("the least that can is ")[1].split()[0])
-        self.refused(7, [], source, "-c", "trilinear_x2", "-n", "--max-memory", least - (8 << 20))
-        self.run_tool(source, "-c", "trilinear_x2", "-n", "--max-memory", least + (8 << 20))
+        self.refused(7, [f"{least} bytes"], source, "-c", "trilinear_x2", "-n", "--max-memory", least - 1)
+        self.run_tool(source, "-c", "trilinear_x2", "-o", self.folder / "up.nii", "--max-memory", least)
 
     def test_units(self):
         source = self.volume("a.nii")

@@ -90,17 +90,24 @@ class Refused(ToolTest):
                 self.refused(2, ["--max-memory"], *common, size)
 
     def test_missing_values(self):
-        self.refused(2, ["--output"], "a.nii", "-c", "trilinear_x2", "-o")
+        self.refused(2, ["--output", "one value"], "a.nii", "-c", "trilinear_x2", "-o")
         self.refused(2, ["--output", "--force", "./--force"], "a.nii", "-c", "trilinear_x2", "-o", "--force")
         self.refused(2, ["--config", "-n"], "a.nii", "-c", "-n", "-o", "b.nii")
 
     def test_empty_values(self):
         self.refused(2, ["--output", "empty"], "a.nii", "-c", "trilinear_x2", "-o", "")
         self.refused(2, ["--config", "empty"], "a.nii", "-c", "", "-o", "b.nii")
+        self.refused(2, ["--max-memory", "empty"], "a.nii", "-c", "trilinear_x2", "-n", "--max-memory", "")
         self.refused(2, ["INPUT", "empty"], "", "-c", "trilinear_x2", "-o", "b.nii")
 
     def test_twice(self):
-        self.refused(2, ["--output"], "a.nii", "-c", "trilinear_x2", "-o", "b.nii", "-o", "c.nii")
+        self.refused(2, ["--output", "once"], "a.nii", "-c", "trilinear_x2", "-o", "b.nii", "-o", "c.nii")
+
+    def test_flags_take_no_value(self):
+        self.refused(2, ["--json: takes no value"], "a.nii", "-c", "trilinear_x2", "-n", "--json=false")
+
+    def test_suffix_with_a_folder(self):
+        self.refused(2, ["--suffix", "/"], "a.nii", "-c", "trilinear_x2", "-o", "up/", "--suffix", "/../x")
 
     def test_standard_streams(self):
         self.refused(2, ["standard input"], "-", "-c", "trilinear_x2", "-o", "b.nii")
@@ -134,6 +141,8 @@ class Anywhere(ToolTest):
         self.volume("-odd.nii")
         self.run_tool("-c", self.config(scale(2)), "-o", "./-up.nii", "./-odd.nii", cwd=self.folder)
         self.assertIn("-up.nii", self.files())
+        self.run_tool("-c", self.config(scale(2)), "-o", "up.nii", "--", "-odd.nii", cwd=self.folder)
+        self.assertIn("up.nii", self.files())
 
 
 class Streams(ToolTest):

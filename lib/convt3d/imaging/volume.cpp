@@ -94,6 +94,7 @@ WriteReport write_volume(const fs::path& path, const Tensor& voxels, const Voxel
     const WriteReport report = format == VolumeFormat::kNifti
                                    ? write_nifti(folder.file(), voxels, grid, source, options, observer)
                                    : write_metaimage(folder.file(), voxels, grid, source, options, observer);
+    if (observer != nullptr && observer->stop_requested()) throw Error(ErrorKind::kStopped, "stopped while writing");
     folder.publish();
     return report;
   } catch (const Error& error) {

@@ -34,7 +34,7 @@ std::string what_fits(const VolumeHeader& header, std::int64_t wanted) {
   if (header.components == 1 && header.frames == wanted) fits += "--channels time takes this file; ";
   return fits + (wanted == 1
                      ? std::string("a model of 1 channel takes scalar volumes, each volume of a 4-D file on its own")
-                     : fmt::format("else give an image of {0} components, a 4-D file of {0} volumes, or {0} files with "
+                     : fmt::format("it takes an image of {0} components, a 4-D file of {0} volumes, or {0} files with "
                                    "--channels files",
                                    wanted));
 }

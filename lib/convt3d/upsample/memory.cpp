@@ -1,10 +1,8 @@
 #include "convt3d/upsample/memory.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <string>
 #include <utility>
 
@@ -61,7 +59,7 @@ MemoryPlan plan_memory(const Model& model, const UpsamplePlan& plan, const Upsam
   MemoryPlan memory;
   memory.stage = fullest->first;
   memory.ledger = std::move(fullest->second);
-  memory.ledger.insert(memory.ledger.begin(), {"the process: program, libraries, weights", options.process_bytes});
+  memory.ledger.insert(memory.ledger.begin(), {"process: program, libraries, weights", options.process_bytes});
   memory.peak_bytes = sum(memory.ledger);
   return memory;
 }
@@ -88,12 +86,8 @@ void require_within(const UpsamplePlan& plan, std::int64_t limit_bytes) {
                           ceil_div(memory.peak_bytes, std::int64_t{1} << 20), memory.stage, held));
 }
 
-std::int64_t resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  std::int64_t total_pages = 0;
-  std::int64_t resident_pages = 0;
-  if (!(statm >> total_pages >> resident_pages)) return 0;
-  return resident_pages * sysconf(_SC_PAGESIZE);
+std::int64_t weight_bytes(const Model& model) {
+  return model.layers.parameter_count() * static_cast<std::int64_t>(size_of(model.dtype));
 }
 
 }  // namespace convt3d

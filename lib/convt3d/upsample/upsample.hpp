@@ -32,7 +32,7 @@ struct UpsampleOptions {
   /// 0 to 12. Left out, .nii.gz has 6 and MetaImages are not compressed.
   std::optional<int> compression_level;
   std::optional<std::int64_t> limit_bytes;  ///< upper bound on the process's memory
-  std::int64_t process_bytes = 0;           ///< what the process holds before the run, see resident_bytes()
+  std::int64_t process_bytes = 0;           ///< what the process holds all the while: program, libraries, all models
   std::string provenance;                   ///< tool, version and config, written into the output's header
 };
 
@@ -79,7 +79,7 @@ struct UpsampleReport {
 UpsampleReport run_upsample(const Model& model, const UpsamplePlan& plan, const UpsampleOptions& options,
                             Observer* observer = nullptr);
 
-/// Bytes of memory this process holds now; 0 where the system does not tell.
-std::int64_t resident_bytes();
+/// Bytes of a model's weights.
+std::int64_t weight_bytes(const Model& model);
 
 }  // namespace convt3d
