@@ -85,7 +85,7 @@ TEST_P(Execute, IsReusable) {
   }
 }
 
-/// direct never multiplies by a zero that is not there: a NaN or Inf reaches the outputs that depend on it, and no other.
+/// A NaN or Inf reaches the outputs that depend on it and no other, with every algorithm; other volumes keep their bits.
 TEST_P(Execute, CarriesNanAndInfToTheOutputsThatDependOnThem) {
   const Problem problem = problem_of(GetParam());
   Arrays<float> arrays = normal_arrays<float>(problem, 5);
@@ -94,12 +94,33 @@ TEST_P(Execute, CarriesNanAndInfToTheOutputsThatDependOnThem) {
   arrays.input[arrays.input.size() - 1] = -std::numeric_limits<float>::infinity();
   const std::vector<double> expected = run_reference(reference_layer(GetParam()), arrays);
   const auto kind = [](double value) { return std::isnan(value) ? 'n' : std::isinf(value) ? (value > 0 ? '+' : '-') : '.'; };
-  for (const convt3d::Isa isa : convt3d::available_isas()) {
-    const Variant variant = {isa, "direct"};
+  for (const Variant& variant : variants(problem)) {
     const std::vector<float> output = run(problem, arrays, variant);
     std::int64_t wrong = 0;
     for (std::size_t o = 0; o < expected.size(); ++o) wrong += kind(static_cast<double>(output[o])) != kind(expected[o]);
     EXPECT_EQ(wrong, 0) << "of " << expected.size() << " outputs, " << to_string(variant);
+  }
+}
+
+TEST(Executor, LeavesVolumesBesideOneWithNanBitForBitAsTheyAre) {
+  for (const char* name : {"k4s2p1", "k3s2p1op1"}) {
+    Problem batch = problem_of(named_problem(name));
+    batch.n = 3;
+    const Arrays<float> arrays = normal_arrays<float>(batch, 7);
+    Arrays<float> with_nan = arrays;
+    const std::size_t volume = arrays.input.size() / 3;
+    with_nan.input[volume + 5] = std::numeric_limits<float>::quiet_NaN();  // in the second of three
+    for (const Variant& variant : variants(batch)) {
+      const std::vector<float> expected = run(batch, arrays, variant);
+      const std::vector<float> output = run(batch, with_nan, variant);
+      const std::size_t size = output.size() / 3;
+      EXPECT_TRUE(std::equal(output.begin(), output.begin() + static_cast<std::ptrdiff_t>(size), expected.begin()))
+          << to_string(variant);
+      EXPECT_TRUE(std::equal(output.end() - static_cast<std::ptrdiff_t>(size), output.end(),
+                             expected.end() - static_cast<std::ptrdiff_t>(size)))
+          << to_string(variant);
+      EXPECT_TRUE(std::any_of(output.begin(), output.end(), [](float y) { return std::isnan(y); })) << to_string(variant);
+    }
   }
 }
 

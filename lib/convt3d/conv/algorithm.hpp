@@ -35,6 +35,13 @@ struct RunArgs {
   Box3 output_box;
   bool stream = false;  ///< the output exceeds the caches: store past them
   Observer* observer = nullptr;
+  /// Of each volume: set where a NaN or infinity in the input would reach outputs that it has no tap to, through sums that
+  /// cancel for finite numbers only. Such a volume's output is void.
+  std::span<char> spread = {};
+
+  void mark_spread(std::int64_t n) const {
+    std::atomic_ref(spread[static_cast<std::size_t>(n)]).store(1, std::memory_order_relaxed);
+  }
 };
 
 /// An algorithm with its weights packed. run may be called from several threads at once.
@@ -42,6 +49,8 @@ class Prepared {
  public:
   virtual ~Prepared() = default;
   virtual void run(const RunArgs& args) const = 0;
+  /// Whether run ever sets RunArgs::spread.
+  virtual bool may_spread() const { return false; }
 };
 
 /// One row of the table.
@@ -57,6 +66,9 @@ struct Algorithm {
   std::string (*tiles)(const Query& query);
   std::unique_ptr<Prepared> (*prepare)(const Plan& plan, const void* weight, const void* bias);
 };
+
+/// What an Executor keeps of an algorithm that may spread: the weights, for the volumes that are run otherwise.
+LedgerEntry kept_weights(const Problem& problem);
 
 /// All algorithms, in the order in which ties are decided.
 std::span<const Algorithm> algorithms();

@@ -2,7 +2,10 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "convt3d/base/error.hpp"
 #include "convt3d/conv/algorithm.hpp"
@@ -35,6 +38,11 @@ void require(const char* which, DType dtype, std::int64_t n, std::int64_t c, con
 
 }  // namespace
 
+LedgerEntry kept_weights(const Problem& problem) {
+  const std::int64_t elements = weight_size(problem) + (problem.bias ? problem.co : 0);
+  return {"weights as given, for volumes with NaN or Inf", elements * static_cast<std::int64_t>(size_of(problem.dtype))};
+}
+
 std::span<const Algorithm> algorithms() {
   static const std::array table = {kDirect, kWinograd, kFewChannel};
   return table;
@@ -64,12 +72,35 @@ void check_stop(const Observer* observer) {
 struct Executor::State {
   Plan plan;
   std::unique_ptr<Prepared> prepared;
+
+  // For volumes with a NaN or an infinity that `prepared` would spread: direct, one volume at a time, prepared when first
+  // met from weights kept for it.
+  std::vector<std::byte> weight, bias;
+  std::once_flag once;
+  std::unique_ptr<Prepared> fallback;
+
+  const Prepared& get_fallback() {
+    std::call_once(once, [&] {
+      Plan one_volume = plan;
+      one_volume.problem.n = 1;
+      fallback = kDirect.prepare(one_volume, weight.data(), bias.empty() ? nullptr : bias.data());
+    });
+    return *fallback;
+  }
 };
 
 Executor::Executor(Plan plan, const void* weight, const void* bias) : state_(std::make_unique<State>()) {
   state_->plan = std::move(plan);
-  if (state_->plan.problem.n == 0) return;  // nothing will be run
+  const Problem& p = state_->plan.problem;
+  if (p.n == 0) return;  // nothing will be run
   state_->prepared = find(state_->plan.algorithm).prepare(state_->plan, weight, bias);
+  if (!state_->prepared->may_spread()) return;
+  const auto bytes_of = [&](const void* from, std::int64_t count) {
+    const auto* begin = static_cast<const std::byte*>(from);
+    return std::vector<std::byte>(begin, begin + count * static_cast<std::int64_t>(size_of(p.dtype)));
+  };
+  state_->weight = bytes_of(weight, weight_size(p));
+  if (bias != nullptr) state_->bias = bytes_of(bias, p.co);
 }
 
 Executor::~Executor() = default;
@@ -84,12 +115,23 @@ void Executor::run(const ConstTensorView& input, const TensorView& output, Obser
   require("output", output.dtype, output.n, output.c, output.extent, p, p.co, p.output);
   check_stop(observer);
   if (p.n == 0) return;
-  state_->prepared->run({.input = input.data,
-                         .input_box = whole(p.input),
-                         .output = output.data,
-                         .output_box = whole(p.output),
-                         .stream = exceeds_caches(state_->plan),
-                         .observer = observer});
+  thread_local std::vector<char> spread;  // keeps its memory, so that a later run allocates nothing
+  spread.assign(static_cast<std::size_t>(p.n), 0);
+  RunArgs args{.input = input.data,
+               .input_box = whole(p.input),
+               .output = output.data,
+               .output_box = whole(p.output),
+               .stream = exceeds_caches(state_->plan),
+               .observer = observer,
+               .spread = spread};
+  state_->prepared->run(args);
+  for (std::int64_t n = 0; n < p.n; ++n) {
+    if (spread[static_cast<std::size_t>(n)] == 0) continue;
+    const auto element = static_cast<std::int64_t>(size_of(p.dtype));
+    args.input = static_cast<const std::byte*>(input.data) + n * (input_size(p) / p.n) * element;
+    args.output = static_cast<std::byte*>(output.data) + n * (output_size(p) / p.n) * element;
+    state_->get_fallback().run(args);
+  }
 }
 
 std::string Executor::isa() const { return kernels::target_name(state_->plan.machine.isa); }

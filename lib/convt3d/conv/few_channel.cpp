@@ -108,6 +108,23 @@ std::vector<ColumnSet> choose_sets(const Tiling& t, bool wide) {
   return chosen;
 }
 
+/// Whether a zero weight stands for a tap that some column of a set lacks. Along h a set runs over the e that any of its
+/// residues reads, along w over all.
+bool has_zeros(const Tiling& t) {
+  const auto lacks = [](const CellAxis& axis, std::int64_t first, std::int64_t count, bool every_e) {
+    for (std::int64_t e = axis.lowest; e <= axis.highest; ++e) {
+      if (!every_e && !axis.reads(first, count, e)) continue;
+      for (std::int64_t r = first; r < first + count; ++r) {
+        if (axis.kernel_index(r, e) < 0) return true;
+      }
+    }
+    return false;
+  };
+  return lacks(t.axes[2], 0, t.axes[2].stride, true) || std::any_of(t.sets.begin(), t.sets.end(), [&](const ColumnSet& set) {
+           return lacks(t.axes[1], set.rh, set.rh_count, false);
+         });
+}
+
 template <typename T>
 Tiling make_tiling(const Query& query) {
   const Problem& p = query.problem;
@@ -184,6 +201,8 @@ class FewChannel final : public Prepared {
     }
     return elements * p.groups;
   }
+
+  bool may_spread() const override { return has_zeros_; }
 
   void run(const RunArgs& args) const override {
     const std::int64_t tasks = problem_.n * problem_.groups * tiling_.blocks_d * tiling_.blocks_h * tiling_.set_splits;
@@ -274,6 +293,7 @@ class FewChannel final : public Prepared {
             source + ((c * have.d + id - box.begin.d) * have.h + ih - box.begin.h) * have.w + first - box.begin.w;
         std::fill(row, row + first - iw, T{0});
         std::copy(from, from + last - first, row + first - iw);
+        if (has_zeros_ && !all_finite_(from, last - first)) args.mark_spread(block.n);
         std::fill(row + last - iw, row + t.pitch, T{0});
       }
     }
@@ -376,7 +396,9 @@ class FewChannel final : public Prepared {
   Isa isa_;
   int threads_;
   Tiling tiling_;
+  bool has_zeros_ = has_zeros(tiling_);
   kernels::CellRowFn<T> cell_row_ = kernels::cell_row<T>(isa_);
+  kernels::AllFiniteFn<T> all_finite_ = kernels::all_finite<T>(isa_);
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
   Buffer packed_;
   std::vector<std::int64_t> init_;     ///< [group][set]: offset of the bias of each column
@@ -420,9 +442,12 @@ double seconds(const Query& query) {
 std::vector<LedgerEntry> ledger(const Query& query) {
   return with_tiling(query, [&](const Tiling& t, auto zero) {
     using T = decltype(zero);
-    return std::vector<LedgerEntry>{
-        {"packed weights", FewChannel<T>::packed_elements(query.problem, t) * static_cast<std::int64_t>(sizeof(T))},
+    const auto element = static_cast<std::int64_t>(sizeof(T));
+    std::vector<LedgerEntry> entries = {
+        {"packed weights", FewChannel<T>::packed_elements(query.problem, t) * element},
         {"panels and row buffers", query.threads * static_cast<std::int64_t>(FewChannel<T>::scratch_bytes(t))}};
+    if (has_zeros(t)) entries.push_back(kept_weights(query.problem));
+    return entries;
   });
 }
 

@@ -47,6 +47,8 @@ class Winograd final : public Prepared {
     }
   }
 
+  bool may_spread() const override { return true; }
+
   void run(const RunArgs& args) const override {
     const WinogradTiling& t = tiling_;
     const std::int64_t tasks = problem_.n * problem_.groups * t.blocks.d * t.blocks.h * t.blocks.w * t.splits;
@@ -151,6 +153,7 @@ class Winograd final : public Prepared {
              .count = last - first,
              .target = row + (first - iw) * t.lanes,
              .ld = t.lanes});
+      if (!all_finite_(row + (first - iw) * t.lanes, (last - first) * t.lanes)) args.mark_spread(block.n);
       std::fill(row + (last - iw) * t.lanes, row + t.panel.w * t.lanes, 0.0F);
     }
   }
@@ -354,6 +357,7 @@ class Winograd final : public Prepared {
   WinogradWeights weights_;
   kernels::ProductFn<float> product_ = kernels::product<float>(isa_);
   kernels::PackFn<float> pack_ = kernels::pack_row<float>(isa_);
+  kernels::AllFiniteFn<float> all_finite_ = kernels::all_finite<float>(isa_);
   kernels::UnpackFn<float> unpack_ = kernels::unpack_row<float>(isa_);
   std::array<kernels::LinesFn, 3> input_{}, output_{}, copy_{};
   mutable ScratchPool pool_;
@@ -375,7 +379,8 @@ double seconds(const Query& query) { return winograd_seconds(tiling_of(query), q
 std::vector<LedgerEntry> ledger(const Query& query) {
   const WinogradTiling t = tiling_of(query);
   return {{"transformed weights", winograd_weights_size(query.problem, t) * 4},
-          {"panels, points, products and staging rows", query.threads * t.scratch_floats() * 4}};
+          {"panels, points, products and staging rows", query.threads * t.scratch_floats() * 4},
+          kept_weights(query.problem)};
 }
 
 std::string tiles(const Query& query) {

@@ -64,6 +64,12 @@ using PackFn = void (*)(const PackArgs<T>&);
 template <typename T>
 PackFn<T> pack_row(Isa isa);
 
+/// Whether none of `count` values is infinite or NaN.
+template <typename T>
+using AllFiniteFn = bool (*)(const T* values, std::int64_t count);
+template <typename T>
+AllFiniteFn<T> all_finite(Isa isa);
+
 /// Lanes back into channels: staging[x*lanes + c] to target[c*channel_stride + x] for c < channels <= lanes, x < count. With
 /// `stream`, whole vectors go past the caches.
 template <typename T>

@@ -60,6 +60,22 @@ void pack_f32(const PackArgs<float>& args) {
   pack_plain(args, whole_channels);
 }
 
+/// x - x is 0 for finite x, and NaN for others; a sum with a NaN in it is one.
+template <typename T>
+bool all_finite(const T* values, std::int64_t count) {
+  const hn::ScalableTag<T> d;
+  constexpr auto kStep = static_cast<std::int64_t>(hn::MaxLanes(d));
+  auto sum = hn::Zero(d);
+  std::int64_t i = 0;
+  for (; i + kStep <= count; i += kStep) {
+    const auto x = hn::LoadU(d, values + i);
+    sum = hn::Add(sum, hn::Sub(x, x));
+  }
+  const auto x = load_first(d, values + i, count - i);
+  sum = hn::Add(sum, hn::Sub(x, x));
+  return hn::AllTrue(d, hn::Eq(sum, hn::Zero(d)));
+}
+
 void unpack_f64(const UnpackArgs<double>& args) {
   constexpr auto kLanesF64 = static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<double>()));
   for (std::int64_t c = 0; c < args.channels; ++c) {
@@ -109,6 +125,8 @@ void unpack_f32(const UnpackArgs<float>& args) {
 
 inline constexpr PackFn<float> kPackF32 = pack_f32;
 inline constexpr PackFn<double> kPackF64 = pack_f64;
+inline constexpr AllFiniteFn<float> kAllFiniteF32 = all_finite<float>;
+inline constexpr AllFiniteFn<double> kAllFiniteF64 = all_finite<double>;
 inline constexpr UnpackFn<float> kUnpackF32 = unpack_f32;
 inline constexpr UnpackFn<double> kUnpackF64 = unpack_f64;
 
@@ -127,6 +145,14 @@ PackFn<float> pack_row<float>(Isa isa) {
 template <>
 PackFn<double> pack_row<double>(Isa isa) {
   CONVT3D_FOR_ISA(isa, kPackF64)
+}
+template <>
+AllFiniteFn<float> all_finite<float>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kAllFiniteF32)
+}
+template <>
+AllFiniteFn<double> all_finite<double>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kAllFiniteF64)
 }
 template <>
 UnpackFn<float> unpack_row<float>(Isa isa) {
