@@ -75,6 +75,7 @@ std::span<const Algorithm> algorithms();
 
 extern const Algorithm kDirect;
 extern const Algorithm kFewChannel;
+extern const Algorithm kSeparable;
 extern const Algorithm kWinograd;
 
 /// Scratch of the threads that run at once: as many buffers as ever were in use together, each used again.

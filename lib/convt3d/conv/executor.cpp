@@ -44,7 +44,7 @@ LedgerEntry kept_weights(const Problem& problem) {
 }
 
 std::span<const Algorithm> algorithms() {
-  static const std::array table = {kDirect, kWinograd, kFewChannel};
+  static const std::array table = {kDirect, kWinograd, kFewChannel, kSeparable};
   return table;
 }
 

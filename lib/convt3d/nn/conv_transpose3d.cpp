@@ -11,6 +11,7 @@
 #include "convt3d/base/error.hpp"
 #include "convt3d/base/machine.hpp"
 #include "convt3d/conv/executor.hpp"
+#include "convt3d/conv/separable.hpp"
 #include "convt3d/conv/shape.hpp"
 #include "convt3d/nn/random.hpp"
 
@@ -113,8 +114,10 @@ struct ConvTranspose3d::State {
 
   Plan plan(const ConvTranspose3dOptions& sized, std::int64_t n, const Extent3& input, int threads) const {
     static const Machine machine = Machine::detect();
-    return make_plan(make_problem(sized, n, input), machine,
-                     {.threads = threads, .force_algorithm = {}, .separable = false});
+    require_parameters(options, weight, bias);
+    const Problem problem = make_problem(sized, n, input);
+    const bool separable = is_separable(problem, weight.raw());
+    return make_plan(problem, machine, {.threads = threads, .force_algorithm = {}, .separable = separable});
   }
 
   /// The packed weights for this problem, from the last time if they still hold.

@@ -1,0 +1,365 @@
+// The separable algorithm: one channel per group, kernels of rank 1, w[td, th, tw] = u[td] · v[th] · z[tw].
+//
+// The sums over the three axes can be done one after the other, T_w + T_h/s + T_d/s² multiplications per output in place of
+// T_w·T_h·T_d (T taps of a phase, s the stride): d first, where the data is smallest, w last. For a block of cells (see
+// cells.hpp):
+//
+//   for cd:  D[rd][h][x] = Σ_ed panel[cd + ed][h][x] · u        one kernel call over all rows h of the block, halo included
+//   for rd:    H[rh][ch][x] = Σ_eh D[rd][ch + eh][x] · v        one call over all cell rows
+//   for rh:      row[ch][x*s + rw] = Σ_ew H[rh][ch][x + ew] · z   one call, then rows are copied to the output
+//
+// All three are the kernel `cell_row`, its columns the residues of the axis; what lies between stays in the first caches.
+#include "convt3d/conv/separable.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "convt3d/base/checked.hpp"
+#include "convt3d/base/error.hpp"
+#include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/cells.hpp"
+#include "convt3d/conv/kernels/kernels.hpp"
+
+namespace convt3d {
+namespace {
+
+constexpr std::int64_t kMostResidues = 4;  // per axis: a number of columns there are kernels for
+
+/// The factors of one channel's kernel, each with the largest element's share: u through it along d, v and z likewise, the
+/// latter two divided by it. False when their product is not the kernel.
+template <typename T>
+bool factorise(const T* kernel, const Extent3& k, std::array<std::vector<double>, 3>& factors) {
+  const std::int64_t size = k.d * k.h * k.w;
+  const std::int64_t peak =
+      std::max_element(kernel, kernel + size, [](T a, T b) { return std::abs(a) < std::abs(b); }) - kernel;
+  const double largest = kernel[peak];
+  if (!std::isfinite(largest)) return false;
+  const std::array<std::int64_t, 3> at = {peak / (k.h * k.w), peak / k.w % k.h, peak % k.w};
+  const std::array<std::int64_t, 3> strides = {k.h * k.w, k.w, 1};
+  for (std::size_t a = 0; a < 3; ++a) {
+    factors[a].resize(static_cast<std::size_t>(k[static_cast<int>(a)]));
+    const T* line = kernel + peak - at[a] * strides[a];
+    for (std::size_t t = 0; t < factors[a].size(); ++t) {
+      const double value = line[static_cast<std::int64_t>(t) * strides[a]];
+      factors[a][t] = a == 0 || largest == 0 ? value : value / largest;
+    }
+  }
+  // Kernels made in double and rounded to T are off their product by half a unit in the last place, or a few.
+  const double tolerance = 8 * static_cast<double>(std::numeric_limits<T>::epsilon()) * std::abs(largest);
+  for (std::int64_t i = 0; i < size; ++i) {
+    const double product = factors[0][static_cast<std::size_t>(i / (k.h * k.w))] *
+                           factors[1][static_cast<std::size_t>(i / k.w % k.h)] *
+                           factors[2][static_cast<std::size_t>(i % k.w)];
+    if (!(std::abs(product - static_cast<double>(kernel[i])) <= tolerance)) return false;
+  }
+  return true;
+}
+
+template <typename T>
+bool all_factorise(const Problem& problem, const T* weight) {
+  std::array<std::vector<double>, 3> factors;
+  const std::int64_t size = problem.kernel.d * problem.kernel.h * problem.kernel.w;
+  for (std::int64_t c = 0; c < problem.ci; ++c) {
+    if (!factorise(weight + c * size, problem.kernel, factors)) return false;
+  }
+  return true;
+}
+
+struct Tiling {
+  std::array<CellAxis, 3> axes;
+  std::int64_t lanes = 1;
+  std::int64_t pitch = 1;                 ///< elements of a panel row, halo included
+  std::int64_t block_d = 1, block_h = 1;  ///< cell rows of a task
+  std::int64_t blocks_d = 1, blocks_h = 1;
+  std::int64_t panel_d = 1, panel_h = 1;
+
+  std::int64_t slack() const { return 2 * lanes + axes[2].shifts(); }  ///< for vectors that run past the last row
+  std::int64_t panel_size() const { return round_up(panel_d * panel_h * pitch + slack(), lanes); }
+  std::int64_t after_d_size() const { return round_up(panel_h * pitch + slack(), lanes); }  ///< of one residue
+  std::int64_t after_h_size() const { return round_up(block_h * pitch + slack(), lanes); }
+  std::int64_t rows_size() const { return round_up(block_h * pitch, lanes) * axes[2].stride; }
+  std::int64_t scratch_elements() const {
+    return panel_size() + axes[0].stride * after_d_size() + axes[1].stride * after_h_size() + rows_size();
+  }
+  /// Zero weights stand for taps that some residue of an axis lacks.
+  bool has_zeros() const {
+    return std::any_of(axes.begin(), axes.end(), [](const CellAxis& axis) {
+      for (std::int64_t r = 0; r < axis.stride; ++r) {
+        for (std::int64_t e = axis.lowest; e <= axis.highest; ++e) {
+          if (axis.kernel_index(r, e) < 0) return true;
+        }
+      }
+      return false;
+    });
+  }
+};
+
+template <typename T>
+Tiling make_tiling(const Query& query) {
+  Tiling t;
+  for (int a = 0; a < 3; ++a) t.axes[static_cast<std::size_t>(a)] = make_cell_axis(query.problem, a);
+  const auto& [d, h, w] = t.axes;
+  t.lanes = kernels::lanes<T>(query.machine.isa);
+  t.pitch = w.cells() + w.shifts() - 1;
+  // Rows of the output's width in the first cache; as many planes as keep the panel to a quarter of the second.
+  const auto element = static_cast<std::int64_t>(sizeof(T));
+  t.block_h = std::clamp<std::int64_t>(query.machine.l1_bytes / 2 / (t.pitch * w.stride * element), 1, h.cells());
+  t.panel_h = t.block_h + h.shifts() - 1;
+  const std::int64_t planes = query.machine.l2_bytes / 4 / (t.panel_h * t.pitch * element) - (d.shifts() - 1);
+  t.block_d = std::clamp<std::int64_t>(planes, 1, d.cells());
+  t.blocks_h = ceil_div(h.cells(), t.block_h);
+  const std::int64_t wanted = query.threads == 1 ? 1 : 4 * query.threads;
+  const std::int64_t tasks = std::max<std::int64_t>(1, query.problem.n) * query.problem.co * t.blocks_h;
+  while (t.block_d > 1 && tasks * ceil_div(d.cells(), t.block_d) < wanted) t.block_d = ceil_div(t.block_d, 2);
+  t.blocks_d = ceil_div(d.cells(), t.block_d);
+  t.panel_d = t.block_d + d.shifts() - 1;
+  return t;
+}
+
+/// One axis's factor for one channel, [e][residue].
+template <typename T>
+std::vector<T> axis_weights(const CellAxis& axis, const std::vector<double>& factor) {
+  std::vector<T> weights;
+  for (std::int64_t e = axis.lowest; e <= axis.highest; ++e) {
+    for (std::int64_t r = 0; r < axis.stride; ++r) {
+      const std::int64_t t = axis.kernel_index(r, e);
+      weights.push_back(t >= 0 ? static_cast<T>(factor[static_cast<std::size_t>(t)]) : T{0});
+    }
+  }
+  return weights;
+}
+
+template <typename T>
+class Separable final : public Prepared {
+ public:
+  Separable(const Plan& plan, const T* weight, const T* bias)
+      : problem_(plan.problem),
+        isa_(plan.machine.isa),
+        threads_(plan.threads),
+        tiling_(make_tiling<T>({plan.problem, plan.machine, plan.threads})),
+        has_zeros_(tiling_.has_zeros()),
+        pool_(static_cast<std::size_t>(tiling_.scratch_elements()) * sizeof(T)) {
+    const std::int64_t size = problem_.kernel.d * problem_.kernel.h * problem_.kernel.w;
+    std::array<std::vector<double>, 3> factors;
+    for (std::int64_t c = 0; c < problem_.ci; ++c) {
+      if (!factorise(weight + c * size, problem_.kernel, factors)) {
+        throw Error(ErrorKind::kShape,
+                    "the kernel of channel " + std::to_string(c) + " is not separable, though the plan says so");
+      }
+      Channel channel;
+      for (std::size_t a = 0; a < 3; ++a) channel.weights[a] = axis_weights<T>(tiling_.axes[a], factors[a]);
+      channel.bias.fill(bias != nullptr ? bias[c] : T{0});
+      channels_.push_back(std::move(channel));
+    }
+    const std::array<std::int64_t, 2> strides = {tiling_.panel_h * tiling_.pitch, tiling_.pitch};
+    for (std::size_t a = 0; a < 2; ++a) {
+      for (std::int64_t e = 0; e < tiling_.axes[a].shifts(); ++e) rows_[a].push_back(e * strides[a]);
+    }
+  }
+
+  bool may_spread() const override { return has_zeros_; }
+
+  void run(const RunArgs& args) const override {
+    run_tasks(threads_, problem_.n * problem_.co * tiling_.blocks_d * tiling_.blocks_h, pool_, args.observer,
+              [&](std::int64_t task, void* scratch) { run_task(args, task, static_cast<T*>(scratch)); });
+  }
+
+ private:
+  struct Channel {
+    std::array<std::vector<T>, 3> weights;  ///< per axis [e][residue]
+    std::array<T, kMostResidues> bias{};
+  };
+
+  void run_task(const RunArgs& args, std::int64_t task, T* panel) const {
+    const Tiling& t = tiling_;
+    const auto& [d, h, w] = t.axes;
+    const std::int64_t h_begin = h.begin + task % t.blocks_h * t.block_h;
+    const std::int64_t d_begin = d.begin + task / t.blocks_h % t.blocks_d * t.block_d;
+    const std::int64_t volume = task / t.blocks_h / t.blocks_d;  // n and channel
+    const std::int64_t d_end = std::min(d_begin + t.block_d, d.end);
+    const std::int64_t rows = std::min(t.block_h, h.end - h_begin);
+    const Box3& box = args.output_box;
+    if (d.output_of(d_end, 0) <= box.begin.d || d.output_of(d_begin, 0) >= box.end.d) return;
+    if (h.output_of(h_begin + rows, 0) <= box.begin.h || h.output_of(h_begin, 0) >= box.end.h) return;
+
+    pack_panel(args, volume, d_begin, h_begin, panel);
+    T* after_d = panel + t.panel_size();
+    T* after_h = after_d + d.stride * t.after_d_size();
+    T* row = after_h + h.stride * t.after_h_size();
+    const Channel& channel = channels_[static_cast<std::size_t>(volume % problem_.co)];
+    for (std::int64_t cd = d_begin; cd < d_end; ++cd) {
+      sum_rows(0, channel, panel + (cd - d_begin) * t.panel_h * t.pitch, t.panel_h * t.pitch, after_d, t.after_d_size());
+      for (std::int64_t rd = 0; rd < d.stride; ++rd) {
+        const std::int64_t od = d.output_of(cd, rd);
+        if (od < box.begin.d || od >= box.end.d) continue;
+        sum_rows(1, channel, after_d + rd * t.after_d_size(), rows * t.pitch, after_h, t.after_h_size());
+        for (std::int64_t rh = 0; rh < h.stride; ++rh) {
+          sum_along_w(channel, after_h + rh * t.after_h_size(), (rows - 1) * t.pitch + w.cells(), row);
+          store(args, volume, od, h_begin, rh, rows, row);
+        }
+      }
+    }
+  }
+
+  /// The sums of axis d or h: residue r of x to targets[r*target_pitch + x], x < count.
+  void sum_rows(std::size_t axis, const Channel& channel, const T* input, std::int64_t count, T* target,
+                std::int64_t target_pitch) const {
+    static constexpr std::array<T, kMostResidues> kNoBias{};
+    const auto residues = static_cast<int>(tiling_.axes[axis].stride);
+    std::array<T*, kMostResidues> targets{};
+    for (int r = 0; r < residues; ++r) targets[static_cast<std::size_t>(r)] = target + r * target_pitch;
+    cell_row_({.input = input,
+               .rows = rows_[axis].data(),
+               .row_count = static_cast<std::int64_t>(rows_[axis].size()),
+               .channels = 1,
+               .channel_stride = 0,
+               .shifts = 1,
+               .weights = channel.weights[axis].data(),
+               .init = kNoBias.data(),
+               .columns = residues,
+               .cells = count,
+               .interleave = 1,
+               .step = 1,
+               .targets = targets.data()});
+  }
+
+  void sum_along_w(const Channel& channel, const T* input, std::int64_t cells, T* row) const {
+    static constexpr std::int64_t kOnlyRow = 0;
+    const CellAxis& w = tiling_.axes[2];
+    cell_row_({.input = input,
+               .rows = &kOnlyRow,
+               .row_count = 1,
+               .channels = 1,
+               .channel_stride = 0,
+               .shifts = w.shifts(),
+               .weights = channel.weights[2].data(),
+               .init = channel.bias.data(),
+               .columns = static_cast<int>(w.stride),
+               .cells = cells,
+               .interleave = static_cast<int>(w.stride),
+               .step = w.stride,
+               .targets = &row});
+  }
+
+  void store(const RunArgs& args, std::int64_t volume, std::int64_t od, std::int64_t h_begin, std::int64_t rh,
+             std::int64_t rows, const T* row) const {
+    const auto& [d, h, w] = tiling_.axes;
+    const Box3& box = args.output_box;
+    const Extent3 have = box.extent();
+    const T* source = row + box.begin.w - w.output_of(w.begin, 0);
+    T* plane = static_cast<T*>(args.output) + (volume * have.d + od - box.begin.d) * have.h * have.w;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::int64_t oh = h.output_of(h_begin + r, rh);
+      if (oh < box.begin.h || oh >= box.end.h) continue;
+      copy_row_(source + r * tiling_.pitch * w.stride, plane + (oh - box.begin.h) * have.w, have.w, args.stream);
+    }
+  }
+
+  /// Panel row (d, h) holds input row (d_begin + lowest + d, h_begin + lowest + h) from column begin + lowest on, with zeros
+  /// outside the volume.
+  void pack_panel(const RunArgs& args, std::int64_t volume, std::int64_t d_begin, std::int64_t h_begin, T* panel) const {
+    const Tiling& t = tiling_;
+    const Box3& box = args.input_box;
+    const Extent3 have = box.extent();
+    const T* source = static_cast<const T*>(args.input) + volume * have.d * have.h * have.w;
+    const std::int64_t iw = t.axes[2].begin + t.axes[2].lowest;
+    const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.pitch);
+    const std::int64_t last = std::clamp(box.end.w, first, iw + t.pitch);
+    T* row = panel;
+    for (std::int64_t r = 0; r < t.panel_d * t.panel_h; ++r, row += t.pitch) {
+      const std::int64_t id = d_begin + t.axes[0].lowest + r / t.panel_h;
+      const std::int64_t ih = h_begin + t.axes[1].lowest + r % t.panel_h;
+      if (id < box.begin.d || id >= box.end.d || ih < box.begin.h || ih >= box.end.h || first >= last) {
+        std::fill(row, row + t.pitch, T{0});
+        continue;
+      }
+      const T* from = source + ((id - box.begin.d) * have.h + ih - box.begin.h) * have.w + first - box.begin.w;
+      std::fill(row, row + first - iw, T{0});
+      std::copy(from, from + last - first, row + first - iw);
+      std::fill(row + last - iw, row + t.pitch, T{0});
+      if (has_zeros_ && !all_finite_(from, last - first)) args.mark_spread(volume / problem_.co);
+    }
+  }
+
+  Problem problem_;
+  Isa isa_;
+  int threads_;
+  Tiling tiling_;
+  bool has_zeros_;
+  kernels::CellRowFn<T> cell_row_ = kernels::cell_row<T>(isa_);
+  kernels::AllFiniteFn<T> all_finite_ = kernels::all_finite<T>(isa_);
+  kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
+  std::vector<Channel> channels_;
+  std::array<std::vector<std::int64_t>, 2> rows_;  ///< of axes d and h, each e's offset
+  mutable ScratchPool pool_;
+};
+
+template <typename Function>
+auto with_tiling(const Query& query, Function&& function) {
+  if (query.problem.dtype == DType::kFloat64) return function(make_tiling<double>(query), double{});
+  return function(make_tiling<float>(query), float{});
+}
+
+std::string rejects(const Query& query) {
+  const Problem& p = query.problem;
+  if (p.ci != p.groups || p.co != p.groups) return "more than one channel per group";
+  if (!query.separable) return "kernels that are not separable";
+  for (int axis = 0; axis < 3; ++axis) {
+    if (p.stride[axis] > kMostResidues || p.dilation[axis] > 16) return "a stride above 4 or a dilation above 16";
+  }
+  return "";
+}
+
+double seconds(const Query& query) {
+  return with_tiling(query, [&](const Tiling& t, auto zero) {
+    const auto& [d, h, w] = t.axes;
+    const auto real = [](std::int64_t value) { return static_cast<double>(value); };
+    const Problem& p = query.problem;
+    const double outputs = real(output_size(p));
+    const double per_output =
+        real(w.shifts()) + real(h.shifts()) / real(w.stride) + real(d.shifts()) / real(w.stride * h.stride);
+    const double compute = outputs * (per_output + 3) / real(t.lanes) / (2.5e9 * query.threads);
+    const double memory = outputs * sizeof(zero) / (8e9 * query.threads);
+    return std::max(compute, memory) + 5e-6;
+  });
+}
+
+std::vector<LedgerEntry> ledger(const Query& query) {
+  return with_tiling(query, [&](const Tiling& t, auto zero) {
+    const auto element = static_cast<std::int64_t>(sizeof(zero));
+    std::int64_t weights = 0;
+    for (const CellAxis& axis : t.axes) weights += axis.shifts() * axis.stride;
+    std::vector<LedgerEntry> entries = {{"factors", query.problem.ci * (weights + kMostResidues) * element},
+                                        {"panels and rows", query.threads * t.scratch_elements() * element}};
+    if (t.has_zeros()) entries.push_back(kept_weights(query.problem));
+    return entries;
+  });
+}
+
+std::string tiles(const Query& query) {
+  return with_tiling(query, [](const Tiling& t, auto) {
+    return "axis by axis, blocks of " + std::to_string(t.block_d) + " x " + std::to_string(t.block_h) + " cell rows";
+  });
+}
+
+std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias) {
+  if (plan.problem.dtype == DType::kFloat64) {
+    return std::make_unique<Separable<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias));
+  }
+  return std::make_unique<Separable<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias));
+}
+
+}  // namespace
+
+bool is_separable(const Problem& problem, const void* weight) {
+  if (problem.ci != problem.groups || problem.co != problem.groups) return false;
+  if (problem.dtype == DType::kFloat64) return all_factorise(problem, static_cast<const double*>(weight));
+  return all_factorise(problem, static_cast<const float*>(weight));
+}
+
+constexpr Algorithm kSeparable = {"separable", rejects, seconds, ledger, tiles, prepare};
+
+}  // namespace convt3d
