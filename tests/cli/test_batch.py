@@ -88,6 +88,20 @@ class Failing(ToolTest):
         self.assertEqual([job["status"] for job in report["jobs"]], ["planned", "failed", "planned"])
         self.assertFalse((self.folder / "up").exists())
 
+    def test_fail_fast_stops_a_batch_that_runs(self):
+        self.bad.unlink()
+        cut = self.volume("bad.nii", ramp((20, 20, 20)))
+        cut.write_bytes(cut.read_bytes()[:-100])
+        report = self.report(*self.arguments, "--fail-fast", code=8)
+        self.assertEqual([job["status"] for job in report["jobs"]], ["done", "failed", "planned"])
+        self.assertNotIn("up/c_up.nii", self.files())
+
+    def test_weights_are_loaded_once(self):
+        """Random weights are warned of as they are made."""
+        config = self.config({"type": "conv_transpose3d", "in_channels": 1, "out_channels": 1, "kernel_size": 2})
+        done = self.run_tool(*self.good, "-c", config, "-o", self.folder / "up")
+        self.assertEqual(done.stderr.count("warning"), 1)
+
     def test_alone_ends_with_its_own_code(self):
         self.run_tool(self.bad, "-c", "trilinear_x2", "-o", self.folder / "up.nii", code=4)
         report = self.report(self.bad, "-c", "trilinear_x2", "-o", self.folder / "up.nii", code=4)
@@ -128,6 +142,14 @@ class Existing(ToolTest):
         self.run_tool(*self.arguments, "--skip-existing")
         done = self.run_tool(*self.arguments, "--skip-existing")
         self.assertIn("2 volumes: 2 skipped", done.stdout)
+
+    def test_data_file_of_a_metaimage_counts_as_well(self):
+        source = self.volume("a.nii")
+        (self.folder / "scan.raw").write_text("precious")
+        target = self.folder / "scan.mhd"
+        self.refused(6, ["scan.raw: exists"], source, "-c", "trilinear_x2", "-o", target)
+        self.run_tool(source, "-c", "trilinear_x2", "-o", target, "--force")
+        self.assertEqual(read_volume(target)[0].shape, (10, 12, 14))
 
     def test_is_replaced(self):
         self.run_tool(*self.arguments, "--force")

@@ -209,6 +209,11 @@ class Streams(ToolTest):
             self.assertIn(text, done.stdout)
         self.assertEqual(done.stderr, "")
 
+    def test_verbose_report_for_people(self):
+        text = self.run_tool(self.volume("a.nii"), "-c", "trilinear_x2", "-o", self.folder / "up.nii", "-v").stdout
+        for expected in ("ConvTranspose3d(", "memory", "process: program", "read "):
+            self.assertIn(expected, text)
+
     def test_dry_run_for_people(self):
         source = self.volume("a.nii.gz")
         text = self.run_tool(source, "-c", "trilinear_x2", "-n").stdout
