@@ -102,7 +102,7 @@ WriteReport write_volume(const fs::path& path, const Tensor& voxels, const Voxel
   }
 }
 
-std::int64_t writing_bytes(const fs::path& path, const Shape& voxels, DType /*any: blocks are of the file's type*/,
+std::int64_t writing_bytes(const fs::path& path, const Shape& voxels, DType /*blocks have options.pixel_type*/,
                            const WriteOptions& options) {
   return format_of(path) == VolumeFormat::kNifti ? nifti_writing_bytes(path, voxels, options)
                                                  : metaimage_writing_bytes(voxels, options);
