@@ -105,7 +105,7 @@ std::int64_t write_blocks(OutputFile& file, const Tensor& voxels, const WriteOpt
 
 std::int64_t block_bytes(std::int64_t elements, const WriteOptions& options, bool gzip) {
   const std::int64_t volume_bytes = elements * static_cast<std::int64_t>(size_of(options.pixel_type));
-  // A member is made beside its content: at first twice a block, then at most one more.
+  // While a block is compressed, its content and its member are both held.
   return std::min(volume_bytes + kBlockBytes, blocks_per_round(options) * kBlockBytes) * (gzip ? 2 : 1);
 }
 
