@@ -114,17 +114,6 @@ INSTANTIATE_TEST_SUITE_P(Formats, WriteFailure, ::testing::Values(".nii", ".nii.
   return name;
 });
 
-TEST(WriteVolume, SparesADataFileOfAnotherImage) {
-  const ScratchFolder folder;
-  testing::write_file(folder / "a.raw", "precious");
-  expect_error(ErrorKind::kOutput, {"a.mhd", "a.raw exists already"}, [&] { write(folder / "a.mhd"); });
-  EXPECT_EQ(folder.names(), std::vector<std::string>{"a.raw"});
-  EXPECT_EQ(testing::read_file(folder / "a.raw"), "precious");
-  testing::write_file(folder / "a.mhd", "an older image, with a.raw");
-  write(folder / "a.mhd");
-  EXPECT_GT(testing::read_file(folder / "a.raw").size(), 1u << 20);
-}
-
 TEST(WriteVolume, RefusesAGridOfAnotherExtent) {
   const ScratchFolder folder;
   VoxelGrid grid;

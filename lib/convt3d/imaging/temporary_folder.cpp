@@ -43,17 +43,12 @@ void TemporaryFolder::publish() {
   for (const auto& entry : fs::directory_iterator(folder_)) {
     if (entry.path().filename() != target_.filename()) names.push_back(entry.path().filename());
   }
-  std::error_code error;
-  for (const auto& name : names) {
-    if (fs::exists(folder_of(target_) / name, error) && !fs::exists(target_, error)) {
-      throw Error(ErrorKind::kOutput, fmt::format("{} exists already, and is no data file of this one", name.string()));
-    }
-  }
   names.push_back(target_.filename());
 
   std::vector<fs::path> created;
   for (const auto& name : names) {
     const fs::path to = folder_of(target_) / name;
+    std::error_code error;
     const bool existed = fs::exists(to, error);
     fs::rename(folder_ / name, to, error);
     if (error) {

@@ -18,8 +18,8 @@ class TemporaryFolder {
   /// Where the file that becomes `target` grows.
   std::filesystem::path file() const { return folder_ / target_.filename(); }
 
-  /// Moves every file of the folder beside it, over what is there, the target last. Throws Error{kOutput}, taking back what
-  /// was moved to a new name; also where the target is new but another file is there already: that one is somebody else's.
+  /// Moves every file of the folder beside it, over what is there, the target last. Throws Error{kOutput} and takes back
+  /// what was moved to a new name.
   void publish();
 
  private:
