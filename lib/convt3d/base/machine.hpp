@@ -22,7 +22,7 @@ struct Machine {
   std::string threads_limited_by;    ///< "affinity", "cgroup quota", "OMP_NUM_THREADS" or "SLURM_CPUS_PER_TASK"
   std::int64_t l1_bytes = 32 << 10;  ///< data cache of a core
   std::int64_t l2_bytes = 1 << 20;   ///< of a core
-  std::int64_t l3_bytes = 16 << 20;  ///< shared
+  std::int64_t l3_bytes = 32 << 20;  ///< shared
 
   /// The machine this runs on: threads is the smallest of affinity, cgroup quota, OMP_NUM_THREADS and SLURM_CPUS_PER_TASK.
   /// CONVT3D_ISA=sse4|avx2|... lowers the instruction set (tests, benchmarks); Error{kConfig} if the machine lacks it.

@@ -15,6 +15,8 @@
 //    every output is written once, by one task.
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "convt3d/base/checked.hpp"
@@ -84,8 +86,43 @@ void shape_panel(Tiling& t) {
   t.staging_size = t.block.d * t.block.h * t.block.w * t.axes[2].phases.back().out_step * t.nr * t.lanes;
 }
 
-/// The block that packs the least input per position, among those whose panel and staging keep to half of L2 and that leave
-/// every thread something to do.
+/// Estimated seconds of one run: a task's cycles times the tasks of the busiest thread. The clock in the last line fits the
+/// estimate to measured times, so that estimates of different algorithms compare.
+template <typename T>
+double estimate(const Tiling& t, const Query& query) {
+  const Problem& p = query.problem;
+  const auto real = [](std::int64_t value) { return static_cast<double>(value); };
+  const double vectors = real(ceil_div(t.co, t.lanes));
+  const double positions = real(t.block.d * t.block.h * t.block.w);
+  const double reduction = real(t.ci * p.kernel.d * p.kernel.h * p.kernel.w);  // of all phases together
+
+  // Products: mr positions x nr vectors at a time, against two FMA and two load ports and four cycles of latency.
+  const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
+  const std::int64_t run = t.flat ? t.block.h * t.block.w : t.block.w;
+  const double mr = real(run) / real(ceil_div(run, wide ? 14 : 6));
+  const double nr = real(t.nr);
+  const double step = std::max({mr * nr / 2, (mr + nr) / 2, 1.4 * nr, 4.0});
+  const double products = positions / mr * vectors / nr * reduction * step / 0.85;
+
+  // Weights, read once per task, from where there is room for them: bytes per cycle.
+  const double weights = reduction * vectors * real(t.lanes) * sizeof(T);
+  const double working_set = real(t.panel_size + t.staging_size) * sizeof(T);
+  const bool in_l2 = weights + working_set < real(query.machine.l2_bytes);
+  const double traffic = weights / (in_l2 ? 64.0 : weights < real(query.machine.l3_bytes) ? 10.0 : 4.0);
+
+  const double packing = 3 * real(t.panel_size) / real(t.lanes);
+  // Rows cut along w begin and end off the vectors' alignment, so they cannot go past the caches.
+  const double store = t.blocks.w > 1 ? 30 : 8;
+  const double storing = store * positions * real(p.stride.d * p.stride.h * p.stride.w) * vectors;
+  const double splits = real(t.splits);
+  constexpr double kTask = 3000;
+  double cycles = (products + traffic + storing) / splits + packing + kTask;
+  cycles *= std::max(1.0, working_set / (0.5 * real(query.machine.l2_bytes)));
+  const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w) * splits;
+  return std::ceil(tasks / query.threads) * cycles / 3.3e9 + 5e-6;
+}
+
+/// The block of the least estimate; output channels are split among tasks where blocks alone are too few.
 template <typename T>
 Tiling make_tiling(const Query& query) {
   const Problem& p = query.problem;
@@ -100,27 +137,19 @@ Tiling make_tiling(const Query& query) {
   t.chunks = ceil_div(vectors, t.nr);
 
   const Extent3 all = {t.axes[0].positions, t.axes[1].positions, t.axes[2].positions};
-  const std::int64_t budget = query.machine.l2_bytes / 2 / static_cast<std::int64_t>(sizeof(T));
   const std::int64_t wanted_tasks = query.threads == 1 ? 1 : 4 * query.threads;
-  double best = -1;
+  double best = std::numeric_limits<double>::infinity();
   Tiling chosen;
   for (std::int64_t cut_w = 1; cut_w <= all.w; cut_w *= 2) {
-    for (std::int64_t bh = 1; bh < 2 * all.h; bh *= 2) {
-      for (std::int64_t bd = 1; bd < 2 * all.d; bd *= 2) {
-        t.block = {std::min(bd, all.d), std::min(bh, all.h), ceil_div(all.w, cut_w)};
+    for (std::int64_t cut_h = 1; cut_h < 2 * all.h; cut_h *= 2) {
+      for (std::int64_t cut_d = 1; cut_d < 2 * all.d; cut_d *= 2) {
+        t.block = {ceil_div(all.d, std::min(cut_d, all.d)), ceil_div(all.h, std::min(cut_h, all.h)), ceil_div(all.w, cut_w)};
         t.blocks = {ceil_div(all.d, t.block.d), ceil_div(all.h, t.block.h), ceil_div(all.w, t.block.w)};
         shape_panel(t);
         const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w;
         t.splits = std::clamp<std::int64_t>(wanted_tasks / tasks, 1, t.chunks);
-        const auto positions = static_cast<double>(t.block.d * t.block.h * t.block.w);
-        double cost = static_cast<double>(t.panel_size * t.splits) / positions;  // packing
-        cost += static_cast<double>(t.ci) * 256 / std::min(positions, 256.0);    // weights read again per block
-        if (t.panel_size + t.staging_size > budget)
-          cost *= 1 + static_cast<double>(t.panel_size + t.staging_size - budget) / static_cast<double>(budget) * 8;
-        if (tasks * t.splits < wanted_tasks)
-          cost *= 1.5 * static_cast<double>(wanted_tasks) / static_cast<double>(tasks * t.splits);
-        if (best < 0 || cost < best) {
-          best = cost;
+        if (const double seconds = estimate<T>(t, query); seconds < best) {
+          best = seconds;
           chosen = t;
         }
       }
@@ -405,12 +434,7 @@ auto with_tiling(const Query& query, Function&& function) {
 std::string rejects(const Query&) { return ""; }
 
 double seconds(const Query& query) {
-  // Lanes that hold no channel do nothing, and a product of one vector loads as much as it multiplies.
-  return with_tiling(query, [&](const Tiling& t, auto) {
-    const double filled = static_cast<double>(t.co) / static_cast<double>(ceil_div(t.co, t.lanes) * t.lanes);
-    const double peak = 2.0 * 2.0 * static_cast<double>(t.lanes) * 2.5e9 * query.threads;
-    return flops(query.problem) / (filled * 0.8 * peak) + 5e-6;
-  });
+  return with_tiling(query, [&](const Tiling& t, auto zero) { return estimate<decltype(zero)>(t, query); });
 }
 
 std::vector<LedgerEntry> ledger(const Query& query) {
