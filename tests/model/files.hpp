@@ -25,6 +25,7 @@ class TemporaryFolder {
   const std::filesystem::path& path() const { return path_; }
 
   std::filesystem::path write(const std::string& name, std::string_view bytes) const {
+    std::filesystem::remove(path_ / name);  // ext4 waits for the disk when a file is cut and written anew
     std::ofstream(path_ / name, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     return path_ / name;
   }
