@@ -30,8 +30,8 @@ tbb::task_arena& arena_of(int threads) {
   return *arena;
 }
 
-/// What the thread that publishes an order did before is seen by those that receive it after. oneTBB sees to that; but it is
-/// not instrumented, so ThreadSanitizer has to be told.
+/// What a thread did before it publishes an order is seen by those that receive it after. oneTBB sees to that; but it is not
+/// instrumented, so ThreadSanitizer has to be told.
 struct Order {
 #if defined(__SANITIZE_THREAD__)
   void publish() { __tsan_release(this); }
@@ -42,6 +42,10 @@ struct Order {
 #endif
 };
 
+// Each one for all calls: a local's address would have to be read from the task, which is handed over unseen.
+Order fork;
+Order join;
+
 }  // namespace
 
 void parallel_for(int threads, std::int64_t count, std::int64_t grain,
@@ -50,10 +54,8 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain,
   static const int all = Machine::detect().threads;
   if (threads <= 0) threads = all;
   if (threads == 1 || count <= grain) return body(0, count);
-  Order fork;
-  Order join;
-  fork.publish();
-  arena_of(threads).execute([&] {
+  const auto run = [&] {
+    fork.receive();  // it may be a worker that executes this
     tbb::parallel_for(
         tbb::blocked_range<std::int64_t>(0, count, static_cast<std::size_t>(grain)),
         [&](const tbb::blocked_range<std::int64_t>& range) {
@@ -62,7 +64,11 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain,
           join.publish();
         },
         tbb::simple_partitioner());
-  });
+    join.publish();
+  };
+  tbb::task_arena& arena = arena_of(threads);
+  fork.publish();
+  arena.execute(run);
   join.receive();
 }
 
