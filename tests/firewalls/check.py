@@ -179,7 +179,7 @@ RULES = [layer_rule(layer, may_include) for layer, may_include in LAYERS.items()
         files=TEXT,
         allowed=r"^tests/firewalls/",
         pattern=r"(?<![\w.$}])/(home|root|Users|work|farm|mnt|media|tmp|var/tmp)/[\w.]",
-        breaks=[("docs/a.md", "see /home/ann/scan.nii"), ("scripts/setup", "cd /root/convt3d"), ("cmake/a.cmake", '"/work/a"')],
+        breaks=[("docs/a.md", "see /home/ann/scan.nii"), ("scripts/setup", "cd /root/convt3d"), ("cmake/a.cmake", '"/mnt/a"')],
         keeps=[("docs/a.md", "see ./work/a, lib/home/b and /usr/share/c"), ("scripts/demo", 'cd "$root/work/out"')],
     ),
 ]
