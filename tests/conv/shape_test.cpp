@@ -89,6 +89,13 @@ TEST(MakeProblem, RefusesCountsAndBytesPast63Bits) {
   refuses(layer, 1, 1);  // bytes of the weight: 2^62 * 4
 }
 
+TEST(MakeProblem, RefusesStridesThatMakeBillionsOfPhases) {
+  ConvTranspose3dOptions layer = kUp2;
+  layer.stride = {2, 2'000'000'000, 2};
+  expect_refused([&] { convt3d::make_problem(layer, 1, {2, 2, 2}); }, {"stride", "2000000000", "height", "65536"});
+  EXPECT_NO_THROW(convt3d::make_problem(layer, 1, {2, 1, 2}));  // few outputs, few phases
+}
+
 TEST(MakeProblem, TakesNoVolumes) { EXPECT_EQ(convt3d::output_size(convt3d::make_problem(kUp2, 0, 4)), 0); }
 
 TEST(OutputPadding, IsAsPyTorchFindsItFromTheOutputSize) {

@@ -106,6 +106,22 @@ class ScratchPool {
   std::vector<Buffer> free_;
 };
 
+/// Takes a task's number apart, the count that runs fastest first.
+class TaskDigits {
+ public:
+  explicit TaskDigits(std::int64_t task) : rest_(task) {}
+
+  std::int64_t next(std::int64_t count) {
+    const std::int64_t digit = rest_ % count;
+    rest_ /= count;
+    return digit;
+  }
+  std::int64_t rest() const { return rest_; }
+
+ private:
+  std::int64_t rest_;
+};
+
 /// Throws Error{kStopped} once the observer wants the run to end.
 void check_stop(const Observer* observer);
 

@@ -2,25 +2,23 @@
 //
 // The naive program, for one volume and one group, after docs/math.md's regrouping of outputs into phases f:
 //
-//   for f: for q: for co:  out[co, f.out_begin + q*stride] = bias[co] + Σ_tap Σ_ci in[ci, q + tap.offset] · w[ci, co,
-//   tap.kernel]
+//   for f: for q: for co:
+//     out[co, f.out_begin + q*stride] = bias[co] + Σ_tap Σ_ci in[ci, q + tap.offset] · w[ci, co, tap.kernel]
 //
 // Steps from there to here:
 // 1. Output positions q are cut into blocks. A block's input, halo included, is packed once into a panel [row][w][ci], with
 //    zeros where the volume ends, and serves every phase and every output channel.
 // 2. For a phase and a chunk of output channels, the sums over (tap, ci) are matrix products of panel positions with packed
 //    weights [tap][ci][co lanes]: the kernel `product`.
-// 3. The phases along w write interleaved into a staging row [ow][co lanes], which is transposed into NCDHW rows when
-// complete:
+// 3. The phases along w write interleaved into a staging row [ow][co lanes]; when complete it is transposed into NCDHW rows:
 //    every output is written once, by one task.
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
 #include <vector>
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/direct_tiling.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/phases.hpp"
 
@@ -30,134 +28,6 @@ namespace {
 using kernels::ProductArgs;
 using kernels::ProductTap;
 
-/// The phases of one axis and what a block of them reads.
-struct Axis {
-  std::vector<AxisPhase> phases;
-  std::int64_t positions = 0;  ///< the largest count of a phase
-  std::int64_t lowest = 0;     ///< least and greatest tap offset of all phases
-  std::int64_t highest = 0;
-
-  std::int64_t halo() const { return highest - lowest; }
-};
-
-Axis make_axis(const Problem& problem, int axis) {
-  Axis result{.phases = axis_phases(problem, axis), .positions = 0, .lowest = 0, .highest = 0};
-  bool first = true;
-  for (const AxisPhase& phase : result.phases) {
-    result.positions = std::max(result.positions, phase.count);
-    for (const Tap& tap : phase.taps) {
-      result.lowest = first ? tap.offset : std::min(result.lowest, tap.offset);
-      result.highest = first ? tap.offset : std::max(result.highest, tap.offset);
-      first = false;
-    }
-  }
-  return result;
-}
-
-struct Tiling {
-  std::array<Axis, 3> axes;
-  std::int64_t lanes = 1;
-  std::int64_t ci = 1;      ///< per group
-  std::int64_t co = 1;      ///< per group
-  Extent3 block;            ///< positions of a task
-  Extent3 blocks;           ///< how many
-  Extent3 panel;            ///< rows, rows, columns of the packed input
-  std::int64_t shifts = 1;  ///< copies of the panel, each one column further on: see `flat`
-  bool flat = false;        ///< positions run on from row to row
-  std::int64_t ld = 1;      ///< elements from one panel column to the next
-  std::int64_t nr = 1;      ///< vectors of output channels in a chunk
-  std::int64_t chunks = 1;  ///< chunks of output channels
-  std::int64_t splits = 1;  ///< tasks that share a block, each with its own chunks
-  std::int64_t panel_size = 0;
-  std::int64_t staging_size = 0;  ///< in elements
-
-  std::int64_t chunk_vectors(std::int64_t chunk) const { return std::min(nr, ceil_div(co, lanes) - chunk * nr); }
-};
-
-/// A short row is run on into the next one, so that the product has enough positions to amortise its weights: with one copy
-/// of the panel per column shift, each cut to the block's width, a tap's positions are contiguous across rows.
-bool is_short(std::int64_t columns) { return columns <= 20; }
-
-void shape_panel(Tiling& t) {
-  t.flat = is_short(t.block.w) && t.block.h > 1;
-  t.shifts = t.flat ? t.axes[2].halo() + 1 : 1;
-  t.panel = {t.block.d + t.axes[0].halo(), t.block.h + t.axes[1].halo(), t.flat ? t.block.w : t.block.w + t.axes[2].halo()};
-  t.panel_size = t.shifts * t.panel.d * t.panel.h * t.panel.w * t.ld;
-  t.staging_size = t.block.d * t.block.h * t.block.w * t.axes[2].phases.back().out_step * t.nr * t.lanes;
-}
-
-/// Estimated seconds of one run: a task's cycles times the tasks of the busiest thread. The clock in the last line fits the
-/// estimate to measured times, so that estimates of different algorithms compare.
-template <typename T>
-double estimate(const Tiling& t, const Query& query) {
-  const Problem& p = query.problem;
-  const auto real = [](std::int64_t value) { return static_cast<double>(value); };
-  const double vectors = real(ceil_div(t.co, t.lanes));
-  const double positions = real(t.block.d * t.block.h * t.block.w);
-  const double reduction = real(t.ci * p.kernel.d * p.kernel.h * p.kernel.w);  // of all phases together
-
-  // Products: mr positions x nr vectors at a time, against two FMA and two load ports and four cycles of latency.
-  const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
-  const std::int64_t run = t.flat ? t.block.h * t.block.w : t.block.w;
-  const double mr = real(run) / real(ceil_div(run, wide ? 14 : 6));
-  const double nr = real(t.nr);
-  const double step = std::max({mr * nr / 2, (mr + nr) / 2, 1.4 * nr, 4.0});
-  const double products = positions / mr * vectors / nr * reduction * step / 0.85;
-
-  // Weights, read once per task, from where there is room for them: bytes per cycle.
-  const double weights = reduction * vectors * real(t.lanes) * sizeof(T);
-  const double working_set = real(t.panel_size + t.staging_size) * sizeof(T);
-  const bool in_l2 = weights + working_set < real(query.machine.l2_bytes);
-  const double traffic = weights / (in_l2 ? 64.0 : weights < real(query.machine.l3_bytes) ? 10.0 : 4.0);
-
-  const double packing = 3 * real(t.panel_size) / real(t.lanes);
-  // Rows cut along w begin and end off the vectors' alignment, so they cannot go past the caches.
-  const double store = t.blocks.w > 1 ? 30 : 8;
-  const double storing = store * positions * real(p.stride.d * p.stride.h * p.stride.w) * vectors;
-  const double splits = real(t.splits);
-  constexpr double kTask = 3000;
-  double cycles = (products + traffic + storing) / splits + packing + kTask;
-  cycles *= std::max(1.0, working_set / (0.5 * real(query.machine.l2_bytes)));
-  const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w) * splits;
-  return std::ceil(tasks / query.threads) * cycles / 3.3e9 + 5e-6;
-}
-
-/// The block of the least estimate; output channels are split among tasks where blocks alone are too few.
-template <typename T>
-Tiling make_tiling(const Query& query) {
-  const Problem& p = query.problem;
-  Tiling t;
-  for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = make_axis(p, axis);
-  t.lanes = kernels::lanes<T>(query.machine.isa);
-  t.ci = p.ci / p.groups;
-  t.co = p.co / p.groups;
-  t.ld = t.ci % 64 == 0 ? t.ci + t.lanes : t.ci;  // off the powers of two that make columns compete for one cache set
-  const std::int64_t vectors = ceil_div(t.co, t.lanes);
-  t.nr = std::min<std::int64_t>(vectors, 2);
-  t.chunks = ceil_div(vectors, t.nr);
-
-  const Extent3 all = {t.axes[0].positions, t.axes[1].positions, t.axes[2].positions};
-  const std::int64_t wanted_tasks = query.threads == 1 ? 1 : 4 * query.threads;
-  double best = std::numeric_limits<double>::infinity();
-  Tiling chosen;
-  for (std::int64_t cut_w = 1; cut_w <= all.w; cut_w *= 2) {
-    for (std::int64_t cut_h = 1; cut_h < 2 * all.h; cut_h *= 2) {
-      for (std::int64_t cut_d = 1; cut_d < 2 * all.d; cut_d *= 2) {
-        t.block = {ceil_div(all.d, std::min(cut_d, all.d)), ceil_div(all.h, std::min(cut_h, all.h)), ceil_div(all.w, cut_w)};
-        t.blocks = {ceil_div(all.d, t.block.d), ceil_div(all.h, t.block.h), ceil_div(all.w, t.block.w)};
-        shape_panel(t);
-        const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w;
-        t.splits = std::clamp<std::int64_t>(wanted_tasks / tasks, 1, t.chunks);
-        if (const double seconds = estimate<T>(t, query); seconds < best) {
-          best = seconds;
-          chosen = t;
-        }
-      }
-    }
-  }
-  return chosen;
-}
-
 template <typename T>
 class Direct final : public Prepared {
  public:
@@ -165,16 +35,16 @@ class Direct final : public Prepared {
       : problem_(plan.problem),
         isa_(plan.machine.isa),
         threads_(plan.threads),
-        tiling_(make_tiling<T>({plan.problem, plan.machine, plan.threads})),
+        tiling_(direct_tiling<T>({plan.problem, plan.machine, plan.threads})),
         pool_(scratch_bytes(tiling_)) {
     pack_weights(weight, bias);
   }
 
-  static std::size_t scratch_bytes(const Tiling& t) {
+  static std::size_t scratch_bytes(const DirectTiling& t) {
     return static_cast<std::size_t>(round_up(t.panel_size, t.lanes) + t.staging_size) * sizeof(T);
   }
 
-  static std::int64_t packed_elements(const Problem& p, const Tiling& t) {
+  static std::int64_t packed_elements(const Problem& p, const DirectTiling& t) {
     return p.groups * ceil_div(t.co, t.lanes) * t.lanes * (t.ci * p.kernel.d * p.kernel.h * p.kernel.w + 1);
   }
 
@@ -196,23 +66,19 @@ class Direct final : public Prepared {
   };
 
   void run_task(const RunArgs& args, std::int64_t task, T* panel, T* staging) const {
-    const Tiling& t = tiling_;
-    const auto next = [&task](std::int64_t count) {
-      const std::int64_t digit = task % count;
-      task /= count;
-      return digit;
-    };
+    const DirectTiling& t = tiling_;
+    TaskDigits digits(task);
     Block block{};
-    const std::int64_t split = next(t.splits);
+    const std::int64_t split = digits.next(t.splits);
     for (int axis = 2; axis >= 0; --axis) {
-      block.begin[axis] = next(t.blocks[axis]) * t.block[axis];
+      block.begin[axis] = digits.next(t.blocks[axis]) * t.block[axis];
       block.end[axis] = std::min(block.begin[axis] + t.block[axis], t.axes[static_cast<std::size_t>(axis)].positions);
       const std::int64_t stride = problem_.stride[axis];
       if (block.begin[axis] * stride >= args.output_box.end[axis] || block.end[axis] * stride <= args.output_box.begin[axis])
         return;
     }
-    block.group = next(problem_.groups);
-    block.n = task;
+    block.group = digits.next(problem_.groups);
+    block.n = digits.rest();
     block.first_chunk = t.chunks * split / t.splits;
     block.last_chunk = t.chunks * (split + 1) / t.splits;
 
@@ -228,7 +94,7 @@ class Direct final : public Prepared {
   }
 
   void pack_panel(const RunArgs& args, const Block& block, T* panel) const {
-    const Tiling& t = tiling_;
+    const DirectTiling& t = tiling_;
     const Extent3 have = args.input_box.extent();
     const std::int64_t channel_stride = have.d * have.h * have.w;
     const T* source = static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * t.ci) * channel_stride;
@@ -263,7 +129,7 @@ class Direct final : public Prepared {
 
   /// Offset in the panel of a tap, from the position it serves.
   std::int64_t panel_offset(const Tap& d, const Tap& h, const Tap& w) const {
-    const Tiling& t = tiling_;
+    const DirectTiling& t = tiling_;
     const std::int64_t shift = w.offset - t.axes[2].lowest;
     const std::int64_t column = t.flat ? shift * t.panel.d * t.panel.h * t.panel.w : shift;
     return (((d.offset - t.axes[0].lowest) * t.panel.h + h.offset - t.axes[1].lowest) * t.panel.w + column) * t.ld;
@@ -272,7 +138,7 @@ class Direct final : public Prepared {
   /// The products of one phase into its places of the staging rows [vector][row][ow][lane].
   void run_phase(const Block& block, const std::array<std::size_t, 3>& f, std::int64_t chunk, const T* panel,
                  T* staging) const {
-    const Tiling& t = tiling_;
+    const DirectTiling& t = tiling_;
     const AxisPhase& d = t.axes[0].phases[f[0]];
     const AxisPhase& h = t.axes[1].phases[f[1]];
     const AxisPhase& w = t.axes[2].phases[f[2]];
@@ -324,7 +190,7 @@ class Direct final : public Prepared {
 
   void store(const RunArgs& args, const Block& block, std::size_t fd, std::size_t fh, std::int64_t chunk,
              const T* staging) const {
-    const Tiling& t = tiling_;
+    const DirectTiling& t = tiling_;
     const AxisPhase& d = t.axes[0].phases[fd];
     const AxisPhase& h = t.axes[1].phases[fh];
     const std::int64_t stride = problem_.stride.w;
@@ -368,7 +234,7 @@ class Direct final : public Prepared {
   }
 
   const T* weights_at(std::int64_t group, std::int64_t chunk, const std::array<std::size_t, 3>& f) const {
-    const Tiling& t = tiling_;
+    const DirectTiling& t = tiling_;
     const std::size_t phases = t.axes[0].phases.size() * t.axes[1].phases.size() * t.axes[2].phases.size();
     const std::size_t phase = (f[0] * t.axes[1].phases.size() + f[1]) * t.axes[2].phases.size() + f[2];
     return static_cast<const T*>(packed_.data()) +
@@ -377,7 +243,7 @@ class Direct final : public Prepared {
 
   /// [group][chunk][phase][tap][ci][lane], lanes past the last channel zero; then the bias [group][lane].
   void pack_weights(const T* weight, const T* bias) {
-    const Tiling& t = tiling_;
+    const DirectTiling& t = tiling_;
     const Problem& p = problem_;
     const std::int64_t kernel = p.kernel.d * p.kernel.h * p.kernel.w;
     packed_ = Buffer(static_cast<std::size_t>(packed_elements(p, t)) * sizeof(T));
@@ -417,7 +283,7 @@ class Direct final : public Prepared {
   Problem problem_;
   Isa isa_;
   int threads_;
-  Tiling tiling_;
+  DirectTiling tiling_;
   kernels::ProductFn<T> product_ = kernels::product<T>(isa_);
   Buffer packed_;
   std::vector<std::int64_t> offsets_;  ///< of each group, chunk and phase in packed_
@@ -427,18 +293,18 @@ class Direct final : public Prepared {
 
 template <typename Function>
 auto with_tiling(const Query& query, Function&& function) {
-  if (query.problem.dtype == DType::kFloat64) return function(make_tiling<double>(query), double{});
-  return function(make_tiling<float>(query), float{});
+  if (query.problem.dtype == DType::kFloat64) return function(direct_tiling<double>(query), double{});
+  return function(direct_tiling<float>(query), float{});
 }
 
 std::string rejects(const Query&) { return ""; }
 
 double seconds(const Query& query) {
-  return with_tiling(query, [&](const Tiling& t, auto zero) { return estimate<decltype(zero)>(t, query); });
+  return with_tiling(query, [&](const DirectTiling& t, auto zero) { return direct_seconds<decltype(zero)>(t, query); });
 }
 
 std::vector<LedgerEntry> ledger(const Query& query) {
-  return with_tiling(query, [&](const Tiling& t, auto zero) {
+  return with_tiling(query, [&](const DirectTiling& t, auto zero) {
     using T = decltype(zero);
     return std::vector<LedgerEntry>{
         {"packed weights", Direct<T>::packed_elements(query.problem, t) * static_cast<std::int64_t>(sizeof(T))},
@@ -447,7 +313,7 @@ std::vector<LedgerEntry> ledger(const Query& query) {
 }
 
 std::string tiles(const Query& query) {
-  return with_tiling(query, [](const Tiling& t, auto) {
+  return with_tiling(query, [](const DirectTiling& t, auto) {
     return "blocks of " + to_string(t.block) + " positions, " + std::to_string(t.nr * t.lanes) +
            " output channels at a time";
   });

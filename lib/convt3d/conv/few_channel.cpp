@@ -13,166 +13,15 @@
 // a buffer of the first cache and are then copied to the output, past the caches where it is large.
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <vector>
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
-#include "convt3d/conv/cells.hpp"
+#include "convt3d/conv/few_channel_tiling.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 
 namespace convt3d {
 namespace {
-
-/// Columns of one kernel call: channels [co, co + co_count) of the group, residues [rh, rh + rh_count) and all or one of rw.
-struct ColumnSet {
-  std::int64_t co = 0, co_count = 1;
-  std::int64_t rh = 0, rh_count = 1;
-  std::int64_t rw = 0, rw_count = 1;
-
-  int columns() const { return static_cast<int>(co_count * rh_count * rw_count); }
-};
-
-struct Tiling {
-  std::array<CellAxis, 3> axes;
-  std::int64_t ci = 1, co = 1;  ///< per group
-  std::int64_t lanes = 1;
-  std::vector<ColumnSet> sets;
-  std::int64_t block_d = 1, block_h = 1;  ///< cell rows of a task
-  std::int64_t blocks_d = 1, blocks_h = 1;
-  std::int64_t panel_d = 1, panel_h = 1;  ///< input rows of a task, halo included
-  std::int64_t pitch = 1;                 ///< elements of a panel row
-  std::int64_t run_h = 1;                 ///< cell rows of a kernel call: short rows run on into the next ones
-  std::int64_t row_size = 1;              ///< elements of an output row buffer
-  std::int64_t set_splits = 1;            ///< tasks that share a block of cells, each with its own output rows
-
-  /// Sets that follow one another and make the same output rows, which only one task may do.
-  std::int64_t sets_per_row() const { return axes[2].stride / sets.front().rw_count; }
-  std::int64_t row_sets() const { return static_cast<std::int64_t>(sets.size()) / sets_per_row(); }
-  /// With room for the last row's vectors to read on.
-  std::int64_t panel_size() const { return ci * panel_d * panel_h * pitch + lanes + axes[2].shifts(); }
-  /// Cells of a kernel call of `rows` cell rows; those between rows are halo, computed and left alone.
-  std::int64_t run_cells(std::int64_t rows) const { return (rows - 1) * pitch + axes[2].cells(); }
-};
-
-bool has_kernel(std::int64_t columns) {
-  return std::find(std::begin(kernels::kCellColumns), std::end(kernels::kCellColumns), columns) !=
-         std::end(kernels::kCellColumns);
-}
-
-/// Rows below this many cells run on into one another, since a last vector that is part empty costs much of them.
-constexpr std::int64_t kShortRow = 128;
-
-/// Time of a vector of cells for one set, in cycles: FMA units against load ports, each two a cycle.
-double set_cycles(const Tiling& t, const ColumnSet& set, bool wide) {
-  const int columns = set.columns();
-  const double vectors = std::max(1, std::min(8, (wide ? 31 : 15) / (columns + 1)));
-  double reads = 0;  // (row, shift) pairs
-  for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) reads += t.axes[1].reads(set.rh, set.rh_count, e);
-  reads *= static_cast<double>(t.axes[2].shifts());
-  const double fma = columns * vectors;
-  const double loads = 2 * vectors + columns;  // an unaligned load touches two lines
-  // The two overlap, but not quite.
-  return reads * (std::max(fma, loads) + 0.2 * std::min(fma, loads)) / vectors / 2 + columns;
-}
-
-/// The cheapest way to cut channels and residues into sets of a size that there is a kernel for.
-std::vector<ColumnSet> choose_sets(const Tiling& t, bool wide) {
-  const std::int64_t sh = t.axes[1].stride;
-  const std::int64_t sw = t.axes[2].stride;
-  const std::int64_t rw_count = has_kernel(sw) && sw <= 4 ? sw : 1;
-  double best = std::numeric_limits<double>::infinity();
-  std::vector<ColumnSet> chosen;
-  for (const std::int64_t rh_count : {std::int64_t{1}, sh}) {
-    for (std::int64_t co_count = 1; co_count <= std::min<std::int64_t>(t.co, 9); ++co_count) {
-      if (!has_kernel(co_count * rh_count * rw_count)) continue;
-      std::vector<ColumnSet> sets;
-      double cycles = 0;
-      for (std::int64_t co = 0; co < t.co;) {
-        std::int64_t count = std::min(co_count, t.co - co);
-        while (!has_kernel(count * rh_count * rw_count)) --count;
-        for (std::int64_t rh = 0; rh < sh; rh += rh_count) {
-          for (std::int64_t rw = 0; rw < sw; rw += rw_count) {
-            sets.push_back({co, count, rh, rh_count, rw, rw_count});
-            cycles += set_cycles(t, sets.back(), wide);
-          }
-        }
-        co += count;
-      }
-      if (cycles < best) {
-        best = cycles;
-        chosen = std::move(sets);
-      }
-    }
-  }
-  return chosen;
-}
-
-/// Whether a zero weight stands for a tap that some column of a set lacks. Along h a set runs over the e that any of its
-/// residues reads, along w over all.
-bool has_zeros(const Tiling& t) {
-  const auto lacks = [](const CellAxis& axis, std::int64_t first, std::int64_t count, bool every_e) {
-    for (std::int64_t e = axis.lowest; e <= axis.highest; ++e) {
-      if (!every_e && !axis.reads(first, count, e)) continue;
-      for (std::int64_t r = first; r < first + count; ++r) {
-        if (axis.kernel_index(r, e) < 0) return true;
-      }
-    }
-    return false;
-  };
-  return lacks(t.axes[2], 0, t.axes[2].stride, true) || std::any_of(t.sets.begin(), t.sets.end(), [&](const ColumnSet& set) {
-           return lacks(t.axes[1], set.rh, set.rh_count, false);
-         });
-}
-
-template <typename T>
-Tiling make_tiling(const Query& query) {
-  const Problem& p = query.problem;
-  Tiling t;
-  for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = make_cell_axis(p, axis);
-  t.ci = p.ci / p.groups;
-  t.co = p.co / p.groups;
-  t.lanes = kernels::lanes<T>(query.machine.isa);
-  const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
-  t.sets = choose_sets(t, wide);
-  const CellAxis& w = t.axes[2];
-  const bool short_rows = w.cells() < kShortRow;
-  t.pitch = w.cells() + w.shifts() - 1;
-  if (!short_rows) {
-    t.pitch = round_up(t.pitch, t.lanes);
-    // Rows apart from one another in the cache.
-    if (t.pitch * static_cast<std::int64_t>(sizeof(T)) % 1024 == 0) t.pitch += t.lanes;
-  }
-
-  const std::int64_t halo_d = t.axes[0].shifts() - 1;
-  const std::int64_t halo_h = t.axes[1].shifts() - 1;
-  const std::int64_t budget = query.machine.l2_bytes / 2 / static_cast<std::int64_t>(sizeof(T));
-  const std::int64_t wanted = query.threads == 1 ? 1 : 4 * query.threads;
-  double best = std::numeric_limits<double>::infinity();
-  Tiling chosen;
-  for (std::int64_t bd = 1; bd < 2 * t.axes[0].cells(); bd *= 2) {
-    for (std::int64_t bh = 1; bh < 2 * t.axes[1].cells(); bh *= 2) {
-      t.block_d = std::min(bd, t.axes[0].cells());
-      t.block_h = std::min(bh, t.axes[1].cells());
-      t.blocks_d = ceil_div(t.axes[0].cells(), t.block_d);
-      t.blocks_h = ceil_div(t.axes[1].cells(), t.block_h);
-      t.panel_d = t.block_d + halo_d;
-      t.panel_h = t.block_h + halo_h;
-      t.run_h = short_rows ? std::clamp<std::int64_t>(2 * kShortRow / t.pitch, 1, t.block_h) : 1;
-      t.row_size = round_up(t.run_cells(t.run_h), t.lanes) * w.stride;
-      const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks_d * t.blocks_h;
-      t.set_splits = std::clamp<std::int64_t>(wanted / tasks, 1, t.row_sets());
-      double cost = static_cast<double>(t.panel_d * t.panel_h * t.set_splits) / static_cast<double>(t.block_d * t.block_h);
-      if (t.panel_size() > budget) cost *= 4 * static_cast<double>(t.panel_size()) / static_cast<double>(budget);
-      if (tasks * t.set_splits < wanted) cost *= 2 * static_cast<double>(wanted) / static_cast<double>(tasks * t.set_splits);
-      if (cost < best) {
-        best = cost;
-        chosen = t;
-      }
-    }
-  }
-  return chosen;
-}
 
 template <typename T>
 class FewChannel final : public Prepared {
@@ -181,18 +30,18 @@ class FewChannel final : public Prepared {
       : problem_(plan.problem),
         isa_(plan.machine.isa),
         threads_(plan.threads),
-        tiling_(make_tiling<T>({plan.problem, plan.machine, plan.threads})),
+        tiling_(few_channel_tiling<T>({plan.problem, plan.machine, plan.threads})),
         pool_(scratch_bytes(tiling_)) {
     pack_weights(weight, bias);
   }
 
   static constexpr std::int64_t kMostTargets = 9;
 
-  static std::size_t scratch_bytes(const Tiling& t) {
+  static std::size_t scratch_bytes(const FewChannelTiling& t) {
     return static_cast<std::size_t>(round_up(t.panel_size(), t.lanes) + kMostTargets * t.row_size) * sizeof(T);
   }
 
-  static std::int64_t packed_elements(const Problem& p, const Tiling& t) {
+  static std::int64_t packed_elements(const Problem& p, const FewChannelTiling& t) {
     std::int64_t elements = 0;
     for (const ColumnSet& set : t.sets) {
       elements += set.columns();
@@ -224,7 +73,7 @@ class FewChannel final : public Prepared {
     std::size_t first_set, last_set;
   };
 
-  static std::int64_t count_rows(const Tiling& t, const ColumnSet& set, std::int64_t rd) {
+  static std::int64_t count_rows(const FewChannelTiling& t, const ColumnSet& set, std::int64_t rd) {
     std::int64_t rows_d = 0;
     std::int64_t rows_h = 0;
     for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) rows_d += t.axes[0].reads(rd, 1, e);
@@ -233,20 +82,16 @@ class FewChannel final : public Prepared {
   }
 
   void run_task(const RunArgs& args, std::int64_t task, T* panel) const {
-    const Tiling& t = tiling_;
-    const auto next = [&task](std::int64_t count) {
-      const std::int64_t digit = task % count;
-      task /= count;
-      return digit;
-    };
+    const FewChannelTiling& t = tiling_;
+    TaskDigits digits(task);
     Block block{};
-    const std::int64_t split = next(t.set_splits);
-    block.h_begin = t.axes[1].begin + next(t.blocks_h) * t.block_h;
+    const std::int64_t split = digits.next(t.set_splits);
+    block.h_begin = t.axes[1].begin + digits.next(t.blocks_h) * t.block_h;
     block.h_end = std::min(block.h_begin + t.block_h, t.axes[1].end);
-    block.d_begin = t.axes[0].begin + next(t.blocks_d) * t.block_d;
+    block.d_begin = t.axes[0].begin + digits.next(t.blocks_d) * t.block_d;
     block.d_end = std::min(block.d_begin + t.block_d, t.axes[0].end);
-    block.group = next(problem_.groups);
-    block.n = task;
+    block.group = digits.next(problem_.groups);
+    block.n = digits.rest();
     block.first_set = static_cast<std::size_t>(t.row_sets() * split / t.set_splits * t.sets_per_row());
     block.last_set = static_cast<std::size_t>(t.row_sets() * (split + 1) / t.set_splits * t.sets_per_row());
     const Box3& box = args.output_box;
@@ -272,7 +117,7 @@ class FewChannel final : public Prepared {
   /// Panel row (d, h) of channel c holds input row (d_begin + lowest + d, h_begin + lowest + h), its column x input column
   /// begin + lowest + x, with zeros outside the volume.
   void pack_panel(const RunArgs& args, const Block& block, T* panel) const {
-    const Tiling& t = tiling_;
+    const FewChannelTiling& t = tiling_;
     const Box3& box = args.input_box;
     const Extent3 have = box.extent();
     const T* source =
@@ -302,7 +147,7 @@ class FewChannel final : public Prepared {
   /// The output rows of one set from `count` cell rows, ch and those after it.
   void run_rows_of(const RunArgs& args, const Block& block, std::size_t s, std::int64_t od, std::int64_t rd, std::int64_t ch,
                    std::int64_t count, const T* base, T* buffers) const {
-    const Tiling& t = tiling_;
+    const FewChannelTiling& t = tiling_;
     const ColumnSet& set = t.sets[s];
     const CellAxis& w = t.axes[2];
     const Reduction& reduction = reductions_[reduction_index(block.group, s, rd)];
@@ -346,7 +191,7 @@ class FewChannel final : public Prepared {
   }
 
   void pack_weights(const T* weight, const T* bias) {
-    const Tiling& t = tiling_;
+    const FewChannelTiling& t = tiling_;
     packed_ = Buffer(static_cast<std::size_t>(packed_elements(problem_, t)) * sizeof(T));
     T* const packed = static_cast<T*>(packed_.data());
     T* target = packed;
@@ -365,7 +210,7 @@ class FewChannel final : public Prepared {
   /// Packs [row][ci][e][column] at `target` and moves it on.
   Reduction pack_reduction(const T* weight, std::int64_t group, const ColumnSet& set, std::int64_t rd, const T* packed,
                            T*& target) const {
-    const Tiling& t = tiling_;
+    const FewChannelTiling& t = tiling_;
     const CellAxis& d = t.axes[0];
     const CellAxis& h = t.axes[1];
     const CellAxis& w = t.axes[2];
@@ -395,7 +240,7 @@ class FewChannel final : public Prepared {
   Problem problem_;
   Isa isa_;
   int threads_;
-  Tiling tiling_;
+  FewChannelTiling tiling_;
   bool has_zeros_ = has_zeros(tiling_);
   kernels::CellRowFn<T> cell_row_ = kernels::cell_row<T>(isa_);
   kernels::AllFiniteFn<T> all_finite_ = kernels::all_finite<T>(isa_);
@@ -408,8 +253,8 @@ class FewChannel final : public Prepared {
 
 template <typename Function>
 auto with_tiling(const Query& query, Function&& function) {
-  if (query.problem.dtype == DType::kFloat64) return function(make_tiling<double>(query), double{});
-  return function(make_tiling<float>(query), float{});
+  if (query.problem.dtype == DType::kFloat64) return function(few_channel_tiling<double>(query), double{});
+  return function(few_channel_tiling<float>(query), float{});
 }
 
 std::string rejects(const Query& query) {
@@ -422,7 +267,7 @@ std::string rejects(const Query& query) {
 }
 
 double seconds(const Query& query) {
-  return with_tiling(query, [&](const Tiling& t, auto zero) {
+  return with_tiling(query, [&](const FewChannelTiling& t, auto zero) {
     const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
     double cycles = 0;
     for (const ColumnSet& set : t.sets) cycles += set_cycles(t, set, wide);
@@ -440,7 +285,7 @@ double seconds(const Query& query) {
 }
 
 std::vector<LedgerEntry> ledger(const Query& query) {
-  return with_tiling(query, [&](const Tiling& t, auto zero) {
+  return with_tiling(query, [&](const FewChannelTiling& t, auto zero) {
     using T = decltype(zero);
     const auto element = static_cast<std::int64_t>(sizeof(T));
     std::vector<LedgerEntry> entries = {
@@ -452,7 +297,7 @@ std::vector<LedgerEntry> ledger(const Query& query) {
 }
 
 std::string tiles(const Query& query) {
-  return with_tiling(query, [](const Tiling& t, auto) {
+  return with_tiling(query, [](const FewChannelTiling& t, auto) {
     return "blocks of " + std::to_string(t.block_d) + " x " + std::to_string(t.block_h) + " cell rows, " +
            std::to_string(t.sets.front().columns()) + " columns at a time";
   });

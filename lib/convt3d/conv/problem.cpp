@@ -45,6 +45,14 @@ Problem make_problem(const ConvTranspose3dOptions& options, std::int64_t n, cons
                         .dilation = options.dilation,
                         .bias = options.bias,
                         .dtype = options.dtype};
+  // Phases are enumerated: a stride of billions would fill the memory with phases of nothing but bias.
+  constexpr std::int64_t kMostStride = 1 << 16;
+  for (int axis = 0; axis < 3; ++axis) {
+    if (problem.stride[axis] <= kMostStride || problem.output[axis] <= kMostStride) continue;
+    throw Error(ErrorKind::kShape, "ConvTranspose3d: stride " + to_string(problem.stride) + " is " +
+                                       std::to_string(problem.stride[axis]) + " on the " + kAxisNames[axis] +
+                                       " axis; computed are strides of 1 to " + std::to_string(kMostStride));
+  }
   const Extent3& o = problem.output;
   const Extent3& k = problem.kernel;
   byte_count({n, problem.ci, input.d, input.h, input.w}, problem.dtype);

@@ -28,7 +28,8 @@ struct Problem {
   friend bool operator==(const Problem&, const Problem&) = default;
 };
 
-/// Throws Error{kShape} as output_extent does, and if a byte count passes 63 bits.
+/// Throws Error{kShape} as output_extent does, if a byte count passes 63 bits, and for strides past 65,536 that make as many
+/// phases.
 Problem make_problem(const ConvTranspose3dOptions& options, std::int64_t n, const Extent3& input);
 
 /// "1x64x64x64x64 -> 32, k4 s2 p1", for plans and test names.

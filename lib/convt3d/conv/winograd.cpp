@@ -87,24 +87,20 @@ class Winograd final : public Prepared {
 
   void run_task(const RunArgs& args, std::int64_t task, float* memory) const {
     const WinogradTiling& t = tiling_;
-    const auto next = [&task](std::int64_t count) {
-      const std::int64_t digit = task % count;
-      task /= count;
-      return digit;
-    };
+    TaskDigits digits(task);
     Block block{};
-    const std::int64_t split = next(t.splits);
+    const std::int64_t split = digits.next(t.splits);
     for (int a = 2; a >= 0; --a) {
       const WinogradAxis& axis = t.axes[static_cast<std::size_t>(a)];
-      block.first_tile[a] = next(t.blocks[a]) * t.block[a];
+      block.first_tile[a] = digits.next(t.blocks[a]) * t.block[a];
       block.tiles[a] = std::min(t.block[a], axis.tiles - block.first_tile[a]);
       block.first_cell[a] = axis.cells.begin + axis.first_of_run(block.first_tile[a]);
       const std::int64_t end = block.first_cell[a] + axis.cells_covered(block.first_tile[a], block.tiles[a]);
       if (axis.cells.output_of(block.first_cell[a], 0) >= args.output_box.end[a]) return;
       if (axis.cells.output_of(end, 0) <= args.output_box.begin[a]) return;
     }
-    block.group = next(problem_.groups);
-    block.n = task;
+    block.group = digits.next(problem_.groups);
+    block.n = digits.rest();
 
     const Scratch scratch = lay_out(memory);
     const std::int64_t first_unit = t.units() * split / t.splits;

@@ -1,0 +1,115 @@
+#include "convt3d/conv/direct_tiling.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "convt3d/conv/kernels/kernels.hpp"
+
+namespace convt3d {
+namespace {
+
+DirectAxis make_axis(const Problem& problem, int axis) {
+  DirectAxis result{.phases = axis_phases(problem, axis), .positions = 0, .lowest = 0, .highest = 0};
+  bool first = true;
+  for (const AxisPhase& phase : result.phases) {
+    result.positions = std::max(result.positions, phase.count);
+    for (const Tap& tap : phase.taps) {
+      result.lowest = first ? tap.offset : std::min(result.lowest, tap.offset);
+      result.highest = first ? tap.offset : std::max(result.highest, tap.offset);
+      first = false;
+    }
+  }
+  return result;
+}
+
+/// A short row is run on into the next one, so that the product has enough positions to amortise its weights: with one copy
+/// of the panel per column shift, each cut to the block's width, a tap's positions are contiguous across rows.
+bool is_short(std::int64_t columns) { return columns <= 20; }
+
+void shape_panel(DirectTiling& t) {
+  t.flat = is_short(t.block.w) && t.block.h > 1;
+  t.shifts = t.flat ? t.axes[2].halo() + 1 : 1;
+  t.panel = {t.block.d + t.axes[0].halo(), t.block.h + t.axes[1].halo(), t.flat ? t.block.w : t.block.w + t.axes[2].halo()};
+  t.panel_size = t.shifts * t.panel.d * t.panel.h * t.panel.w * t.ld;
+  t.staging_size = t.block.d * t.block.h * t.block.w * t.axes[2].phases.back().out_step * t.nr * t.lanes;
+}
+
+}  // namespace
+
+// A task's cycles times the tasks of the busiest thread. The clock in the last line fits the
+// estimate to measured times, so that estimates of different algorithms compare.
+template <typename T>
+double direct_seconds(const DirectTiling& t, const Query& query) {
+  const Problem& p = query.problem;
+  const auto real = [](std::int64_t value) { return static_cast<double>(value); };
+  const double vectors = real(ceil_div(t.co, t.lanes));
+  const double positions = real(t.block.d * t.block.h * t.block.w);
+  const double reduction = real(t.ci * p.kernel.d * p.kernel.h * p.kernel.w);  // of all phases together
+
+  // Products: mr positions x nr vectors at a time, against two FMA and two load ports and four cycles of latency.
+  const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
+  const std::int64_t run = t.flat ? t.block.h * t.block.w : t.block.w;
+  const double mr = real(run) / real(ceil_div(run, wide ? 14 : 6));
+  const double nr = real(t.nr);
+  const double step = std::max({mr * nr / 2, (mr + nr) / 2, 1.4 * nr, 4.0});
+  const double products = positions / mr * vectors / nr * reduction * step / 0.85;
+
+  // Weights, read once per task, from where there is room for them: bytes per cycle.
+  const double weights = reduction * vectors * real(t.lanes) * sizeof(T);
+  const double working_set = real(t.panel_size + t.staging_size) * sizeof(T);
+  const bool in_l2 = weights + working_set < real(query.machine.l2_bytes);
+  const double traffic = weights / (in_l2 ? 64.0 : weights < real(query.machine.l3_bytes) ? 10.0 : 4.0);
+
+  const double packing = 3 * real(t.panel_size) / real(t.lanes);
+  // Rows cut along w begin and end off the vectors' alignment, so they cannot go past the caches.
+  const double store = t.blocks.w > 1 ? 30 : 8;
+  const double storing = store * positions * real(p.stride.d * p.stride.h * p.stride.w) * vectors;
+  const double splits = real(t.splits);
+  constexpr double kTask = 3000;
+  double cycles = (products + traffic + storing) / splits + packing + kTask;
+  cycles *= std::max(1.0, working_set / (0.5 * real(query.machine.l2_bytes)));
+  const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w) * splits;
+  return std::ceil(tasks / query.threads) * cycles / 3.3e9 + 5e-6;
+}
+
+template <typename T>
+DirectTiling direct_tiling(const Query& query) {
+  const Problem& p = query.problem;
+  DirectTiling t;
+  for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = make_axis(p, axis);
+  t.lanes = kernels::lanes<T>(query.machine.isa);
+  t.ci = p.ci / p.groups;
+  t.co = p.co / p.groups;
+  t.ld = t.ci % 64 == 0 ? t.ci + t.lanes : t.ci;  // off the powers of two that make columns compete for one cache set
+  const std::int64_t vectors = ceil_div(t.co, t.lanes);
+  t.nr = std::min<std::int64_t>(vectors, 2);
+  t.chunks = ceil_div(vectors, t.nr);
+
+  const Extent3 all = {t.axes[0].positions, t.axes[1].positions, t.axes[2].positions};
+  const std::int64_t wanted_tasks = query.threads == 1 ? 1 : 4 * query.threads;
+  double best = std::numeric_limits<double>::infinity();
+  DirectTiling chosen;
+  for (std::int64_t cut_w = 1; cut_w <= all.w; cut_w *= 2) {
+    for (std::int64_t cut_h = 1; cut_h < 2 * all.h; cut_h *= 2) {
+      for (std::int64_t cut_d = 1; cut_d < 2 * all.d; cut_d *= 2) {
+        t.block = {ceil_div(all.d, std::min(cut_d, all.d)), ceil_div(all.h, std::min(cut_h, all.h)), ceil_div(all.w, cut_w)};
+        t.blocks = {ceil_div(all.d, t.block.d), ceil_div(all.h, t.block.h), ceil_div(all.w, t.block.w)};
+        shape_panel(t);
+        const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w;
+        t.splits = std::clamp<std::int64_t>(wanted_tasks / tasks, 1, t.chunks);
+        if (const double seconds = direct_seconds<T>(t, query); seconds < best) {
+          best = seconds;
+          chosen = t;
+        }
+      }
+    }
+  }
+  return chosen;
+}
+
+template DirectTiling direct_tiling<float>(const Query&);
+template DirectTiling direct_tiling<double>(const Query&);
+template double direct_seconds<float>(const DirectTiling&, const Query&);
+template double direct_seconds<double>(const DirectTiling&, const Query&);
+
+}  // namespace convt3d

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "convt3d/base/checked.hpp"
+#include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/phases.hpp"
+
+// How the direct algorithm cuts a problem into blocks. What for: direct.cpp.
+namespace convt3d {
+
+/// The phases of one axis and what a block of them reads.
+struct DirectAxis {
+  std::vector<AxisPhase> phases;
+  std::int64_t positions = 0;  ///< the largest count of a phase
+  std::int64_t lowest = 0;     ///< least and greatest tap offset of all phases
+  std::int64_t highest = 0;
+
+  std::int64_t halo() const { return highest - lowest; }
+};
+
+struct DirectTiling {
+  std::array<DirectAxis, 3> axes;
+  std::int64_t lanes = 1;
+  std::int64_t ci = 1;      ///< per group
+  std::int64_t co = 1;      ///< per group
+  Extent3 block;            ///< positions of a task
+  Extent3 blocks;           ///< how many
+  Extent3 panel;            ///< rows, rows, columns of the packed input
+  std::int64_t shifts = 1;  ///< copies of the panel, each one column further on: see `flat`
+  bool flat = false;        ///< positions run on from row to row
+  std::int64_t ld = 1;      ///< elements from one panel column to the next
+  std::int64_t nr = 1;      ///< vectors of output channels in a chunk
+  std::int64_t chunks = 1;  ///< chunks of output channels
+  std::int64_t splits = 1;  ///< tasks that share a block, each with its own chunks
+  std::int64_t panel_size = 0;
+  std::int64_t staging_size = 0;  ///< in elements
+
+  std::int64_t chunk_vectors(std::int64_t chunk) const { return std::min(nr, ceil_div(co, lanes) - chunk * nr); }
+};
+
+/// The block of the least estimate for elements T; output channels are split among tasks where blocks alone are too few.
+template <typename T>
+DirectTiling direct_tiling(const Query& query);
+
+/// Estimated seconds of one run.
+template <typename T>
+double direct_seconds(const DirectTiling& tiling, const Query& query);
+
+}  // namespace convt3d

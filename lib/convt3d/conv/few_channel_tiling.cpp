@@ -1,0 +1,134 @@
+#include "convt3d/conv/few_channel_tiling.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "convt3d/base/checked.hpp"
+#include "convt3d/conv/kernels/kernels.hpp"
+
+namespace convt3d {
+namespace {
+
+bool has_kernel(std::int64_t columns) {
+  return std::find(std::begin(kernels::kCellColumns), std::end(kernels::kCellColumns), columns) !=
+         std::end(kernels::kCellColumns);
+}
+
+/// Rows below this many cells run on into one another, since a last vector that is part empty costs much of them.
+constexpr std::int64_t kShortRow = 128;
+
+/// The cheapest way to cut channels and residues into sets of a size that there is a kernel for.
+std::vector<ColumnSet> choose_sets(const FewChannelTiling& t, bool wide) {
+  const std::int64_t sh = t.axes[1].stride;
+  const std::int64_t sw = t.axes[2].stride;
+  const std::int64_t rw_count = has_kernel(sw) && sw <= 4 ? sw : 1;
+  double best = std::numeric_limits<double>::infinity();
+  std::vector<ColumnSet> chosen;
+  for (const std::int64_t rh_count : {std::int64_t{1}, sh}) {
+    for (std::int64_t co_count = 1; co_count <= std::min<std::int64_t>(t.co, 9); ++co_count) {
+      if (!has_kernel(co_count * rh_count * rw_count)) continue;
+      std::vector<ColumnSet> sets;
+      double cycles = 0;
+      for (std::int64_t co = 0; co < t.co;) {
+        std::int64_t count = std::min(co_count, t.co - co);
+        while (!has_kernel(count * rh_count * rw_count)) --count;
+        for (std::int64_t rh = 0; rh < sh; rh += rh_count) {
+          for (std::int64_t rw = 0; rw < sw; rw += rw_count) {
+            sets.push_back({co, count, rh, rh_count, rw, rw_count});
+            cycles += set_cycles(t, sets.back(), wide);
+          }
+        }
+        co += count;
+      }
+      if (cycles < best) {
+        best = cycles;
+        chosen = std::move(sets);
+      }
+    }
+  }
+  return chosen;
+}
+
+}  // namespace
+
+// FMA units against load ports, each two a cycle.
+double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
+  const int columns = set.columns();
+  const double vectors = std::max(1, std::min(8, (wide ? 31 : 15) / (columns + 1)));
+  double reads = 0;  // (row, shift) pairs
+  for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) reads += t.axes[1].reads(set.rh, set.rh_count, e);
+  reads *= static_cast<double>(t.axes[2].shifts());
+  const double fma = columns * vectors;
+  const double loads = 2 * vectors + columns;  // an unaligned load touches two lines
+  // The two overlap, but not quite.
+  return reads * (std::max(fma, loads) + 0.2 * std::min(fma, loads)) / vectors / 2 + columns;
+}
+
+bool has_zeros(const FewChannelTiling& t) {
+  const auto lacks = [](const CellAxis& axis, std::int64_t first, std::int64_t count, bool every_e) {
+    for (std::int64_t e = axis.lowest; e <= axis.highest; ++e) {
+      if (!every_e && !axis.reads(first, count, e)) continue;
+      for (std::int64_t r = first; r < first + count; ++r) {
+        if (axis.kernel_index(r, e) < 0) return true;
+      }
+    }
+    return false;
+  };
+  return lacks(t.axes[2], 0, t.axes[2].stride, true) || std::any_of(t.sets.begin(), t.sets.end(), [&](const ColumnSet& set) {
+           return lacks(t.axes[1], set.rh, set.rh_count, false);
+         });
+}
+
+template <typename T>
+FewChannelTiling few_channel_tiling(const Query& query) {
+  const Problem& p = query.problem;
+  FewChannelTiling t;
+  for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = make_cell_axis(p, axis);
+  t.ci = p.ci / p.groups;
+  t.co = p.co / p.groups;
+  t.lanes = kernels::lanes<T>(query.machine.isa);
+  const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
+  t.sets = choose_sets(t, wide);
+  const CellAxis& w = t.axes[2];
+  const bool short_rows = w.cells() < kShortRow;
+  t.pitch = w.cells() + w.shifts() - 1;
+  if (!short_rows) {
+    t.pitch = round_up(t.pitch, t.lanes);
+    // Rows apart from one another in the cache.
+    if (t.pitch * static_cast<std::int64_t>(sizeof(T)) % 1024 == 0) t.pitch += t.lanes;
+  }
+
+  const std::int64_t halo_d = t.axes[0].shifts() - 1;
+  const std::int64_t halo_h = t.axes[1].shifts() - 1;
+  const std::int64_t budget = query.machine.l2_bytes / 2 / static_cast<std::int64_t>(sizeof(T));
+  const std::int64_t wanted = query.threads == 1 ? 1 : 4 * query.threads;
+  double best = std::numeric_limits<double>::infinity();
+  FewChannelTiling chosen;
+  for (std::int64_t bd = 1; bd < 2 * t.axes[0].cells(); bd *= 2) {
+    for (std::int64_t bh = 1; bh < 2 * t.axes[1].cells(); bh *= 2) {
+      t.block_d = std::min(bd, t.axes[0].cells());
+      t.block_h = std::min(bh, t.axes[1].cells());
+      t.blocks_d = ceil_div(t.axes[0].cells(), t.block_d);
+      t.blocks_h = ceil_div(t.axes[1].cells(), t.block_h);
+      t.panel_d = t.block_d + halo_d;
+      t.panel_h = t.block_h + halo_h;
+      t.run_h = short_rows ? std::clamp<std::int64_t>(2 * kShortRow / t.pitch, 1, t.block_h) : 1;
+      t.row_size = round_up(t.run_cells(t.run_h), t.lanes) * w.stride;
+      const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks_d * t.blocks_h;
+      t.set_splits = std::clamp<std::int64_t>(wanted / tasks, 1, t.row_sets());
+      double cost = static_cast<double>(t.panel_d * t.panel_h * t.set_splits) / static_cast<double>(t.block_d * t.block_h);
+      if (t.panel_size() > budget) cost *= 4 * static_cast<double>(t.panel_size()) / static_cast<double>(budget);
+      if (tasks * t.set_splits < wanted) cost *= 2 * static_cast<double>(wanted) / static_cast<double>(tasks * t.set_splits);
+      if (cost < best) {
+        best = cost;
+        chosen = t;
+      }
+    }
+  }
+  return chosen;
+}
+
+template FewChannelTiling few_channel_tiling<float>(const Query&);
+template FewChannelTiling few_channel_tiling<double>(const Query&);
+
+}  // namespace convt3d

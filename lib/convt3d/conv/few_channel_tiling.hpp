@@ -1,0 +1,55 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/cells.hpp"
+
+// How the few-channel algorithm cuts a problem into blocks and columns. What for: few_channel.cpp.
+namespace convt3d {
+
+/// Columns of one kernel call: channels [co, co + co_count) of the group, residues [rh, rh + rh_count) and all or one of rw.
+struct ColumnSet {
+  std::int64_t co = 0, co_count = 1;
+  std::int64_t rh = 0, rh_count = 1;
+  std::int64_t rw = 0, rw_count = 1;
+
+  int columns() const { return static_cast<int>(co_count * rh_count * rw_count); }
+};
+
+struct FewChannelTiling {
+  std::array<CellAxis, 3> axes;
+  std::int64_t ci = 1, co = 1;  ///< per group
+  std::int64_t lanes = 1;
+  std::vector<ColumnSet> sets;
+  std::int64_t block_d = 1, block_h = 1;  ///< cell rows of a task
+  std::int64_t blocks_d = 1, blocks_h = 1;
+  std::int64_t panel_d = 1, panel_h = 1;  ///< input rows of a task, halo included
+  std::int64_t pitch = 1;                 ///< elements of a panel row
+  std::int64_t run_h = 1;                 ///< cell rows of a kernel call: short rows run on into the next ones
+  std::int64_t row_size = 1;              ///< elements of an output row buffer
+  std::int64_t set_splits = 1;            ///< tasks that share a block of cells, each with its own output rows
+
+  /// Sets that follow one another and make the same output rows, which only one task may do.
+  std::int64_t sets_per_row() const { return axes[2].stride / sets.front().rw_count; }
+  std::int64_t row_sets() const { return static_cast<std::int64_t>(sets.size()) / sets_per_row(); }
+  /// With room for the last row's vectors to read on.
+  std::int64_t panel_size() const { return ci * panel_d * panel_h * pitch + lanes + axes[2].shifts(); }
+  /// Cells of a kernel call of `rows` cell rows; those between rows are halo, computed and left alone.
+  std::int64_t run_cells(std::int64_t rows) const { return (rows - 1) * pitch + axes[2].cells(); }
+};
+
+/// Whether a zero weight stands for a tap that some column of a set lacks. Along h a set runs over the e that any of its
+/// residues reads, along w over all.
+bool has_zeros(const FewChannelTiling& tiling);
+
+/// The cheapest sets of columns, and a block whose panel keeps to half of L2, for elements T.
+template <typename T>
+FewChannelTiling few_channel_tiling(const Query& query);
+
+/// Time of a vector of cells for one set, in cycles; `wide` where there are 32 registers.
+double set_cycles(const FewChannelTiling& tiling, const ColumnSet& set, bool wide);
+
+}  // namespace convt3d
