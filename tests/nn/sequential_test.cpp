@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <mutex>
 #include <utility>
 #include <vector>
 
+#include "convt3d/base/error.hpp"
 #include "convt3d/conv/shape.hpp"
 #include "convt3d/nn/activations.hpp"
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
@@ -118,6 +122,49 @@ TEST(ConvTranspose3dLayer, RefusesAMixingModuleForEachChannelAlone) {
   const ConvTranspose3dOptions options{.in_channels = 2, .out_channels = 2, .kernel_size = 4};
   expect_refused([&] { ConvTranspose3dLayer(ConvTranspose3d(options), {}, ChannelUse::kEachAlone); },
                  {"1 in and 1 out", "2"});
+}
+
+/// Remembers how far it was told the work is, and ends it after that many reports.
+class Watcher final : public Observer {
+ public:
+  explicit Watcher(std::size_t patience = SIZE_MAX) : patience_(patience) {}
+
+  void progress(double fraction) override {
+    const std::lock_guard lock(mutex_);
+    seen_.push_back(fraction);
+  }
+  bool stop_requested() const override {
+    const std::lock_guard lock(mutex_);
+    return seen_.size() >= patience_;
+  }
+  const std::vector<double>& seen() const { return seen_; }
+
+ private:
+  std::size_t patience_;
+  mutable std::mutex mutex_;
+  std::vector<double> seen_;
+};
+
+TEST(Sequential, GivesEveryLayerItsShareOfTheProgress) {
+  Sequential stack;
+  for (int i = 0; i < 2; ++i) stack.append(up({.in_channels = 2, .out_channels = 2, .kernel_size = 2, .stride = 2}));
+  Watcher watcher;
+  stack.forward(normal({1, 2, 3, 4, 5}), {.threads = 1, .observer = &watcher});
+  ASSERT_GE(watcher.seen().size(), 2u);
+  EXPECT_TRUE(std::is_sorted(watcher.seen().begin(), watcher.seen().end()));
+  EXPECT_LE(watcher.seen().front(), 0.5);
+  EXPECT_EQ(watcher.seen().back(), 1);
+}
+
+TEST(Sequential, StopsWhereTheObserverAsks) {
+  Watcher at_once(0);
+  try {
+    padded_up().forward(normal({1, 2, 3, 4, 5}), {.threads = 1, .observer = &at_once});
+    FAIL() << "not stopped";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kStopped);
+  }
+  EXPECT_TRUE(at_once.seen().empty());
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "convt3d/nn/sequential.hpp"
 
+#include <string_view>
 #include <utility>
 
 #include "convt3d/base/error.hpp"
@@ -17,6 +18,30 @@ auto at_layer(std::size_t index, const std::string& name, const Layer& layer, Bo
     throw Error(error.kind(),
                 "layer " + std::to_string(index) + quoted + " (" + std::string(layer.type()) + "): " + error.what());
   }
+}
+
+/// A layer's progress as its share of the stack's, every layer's share being the same.
+class LayerObserver final : public Observer {
+ public:
+  LayerObserver(Observer* whole, std::size_t index, std::size_t layers)
+      : whole_(whole), index_(static_cast<double>(index)), layers_(static_cast<double>(layers)) {}
+
+  void progress(double fraction) override { whole_->progress((index_ + fraction) / layers_); }
+  void note(std::string_view text) override { whole_->note(text); }
+  bool stop_requested() const override { return whole_->stop_requested(); }
+
+ private:
+  Observer* whole_;
+  double index_;
+  double layers_;
+};
+
+/// Runs one layer, unless the observer wants the stack to end here.
+Tensor run_layer(const Layer& layer, Tensor input, const RunOptions& options, std::size_t index, std::size_t layers) {
+  if (options.observer == nullptr) return layer.forward(std::move(input), options);
+  if (options.observer->stop_requested()) throw Error(ErrorKind::kStopped, "stopped");
+  LayerObserver observer(options.observer, index, layers);
+  return layer.forward(std::move(input), {.threads = options.threads, .observer = &observer});
 }
 
 }  // namespace
@@ -61,7 +86,7 @@ Tensor Sequential::forward(Tensor input, const RunOptions& options) const {
   Tensor volumes = std::move(input);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const auto& [layer, name] = layers_[i];
-    volumes = at_layer(i, name, *layer, [&] { return layer->forward(std::move(volumes), options); });
+    volumes = at_layer(i, name, *layer, [&] { return run_layer(*layer, std::move(volumes), options, i, layers_.size()); });
   }
   return volumes;
 }
