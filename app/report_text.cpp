@@ -49,6 +49,7 @@ std::string layer_lines(const Model& model, const LayerPlan& layer, std::size_t 
       line("", fmt::format("{} -> {}, {:.3g} GFLOP", to_string(layer.input), to_string(layer.output), layer.flops / 1e9));
   if (!layer.algorithm.empty()) {
     text += line("", fmt::format("{}{}{}", layer.algorithm, layer.reason.empty() ? "" : ": ", layer.reason));
+    if (!layer.note.empty()) text += line("", layer.note);
   }
   if (!verbose) return text;
   for (const Candidate& candidate : layer.candidates) text += line("", "  " + considered(candidate));

@@ -99,6 +99,15 @@ TEST(ConvTranspose3dLayer, AsksForItsOutputSize) {
   expect_refused([&] { layer.forward(normal({1, 1, 4, 4, 5}), {}); }, {"output_size", "6"});
 }
 
+TEST(ConvTranspose3dLayer, SaysWhatWouldReachTheStrideTimesTheInput) {
+  ConvTranspose3dOptions options{.in_channels = 1, .out_channels = 1, .kernel_size = 3, .stride = 2, .padding = 1};
+  const Shape input = {1, 1, 4, 5, 6};
+  const std::string note = ConvTranspose3dLayer(ConvTranspose3d(options)).plan(input, {}).note;
+  EXPECT_NE(note.find("output_padding=(1, 1, 1) or output_size=(8, 10, 12)"), std::string::npos) << note;
+  options.output_padding = 1;
+  EXPECT_EQ(ConvTranspose3dLayer(ConvTranspose3d(options)).plan(input, {}).note, "");
+}
+
 TEST(ConvTranspose3dLayer, RunsOneKernelOnEveryChannelAlone) {
   const ConvTranspose3dOptions options{.in_channels = 1, .out_channels = 1, .kernel_size = 4, .stride = 2, .padding = 1};
   const ConvTranspose3dLayer layer(ConvTranspose3d(options, 7), {}, ChannelUse::kEachAlone);

@@ -43,6 +43,10 @@ LayerPlan ConvTranspose3dLayer::plan(const Shape& input, const RunOptions& optio
   result.bytes = ledger_bytes(plan);
   result.algorithm = std::move(plan.algorithm);
   result.reason = std::move(plan.reason);
+  const Extent3 extent(input[2], input[3], input[4]);
+  if (const std::string advice = advise_exact_multiple(module_.options(), extent); output_size_.empty() && !advice.empty()) {
+    result.note = "short of stride times input; " + advice + " would reach it";
+  }
   result.ledger = std::move(plan.ledger);
   result.candidates = std::move(plan.candidates);
   return result;

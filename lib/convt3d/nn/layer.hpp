@@ -23,6 +23,7 @@ struct LayerPlan {
   double flops = 0;  ///< a multiply and an add as two, direct method, outputs inside the volume only
   std::string algorithm;
   std::string reason;
+  std::string note;        ///< what its user may want to change, for people; usually empty
   bool in_place = false;   ///< the output takes over the input's memory
   std::int64_t bytes = 0;  ///< allocated beyond input and output
   std::vector<LedgerEntry> ledger;
