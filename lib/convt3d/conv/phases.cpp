@@ -30,7 +30,7 @@ std::vector<AxisPhase> axis_phases(std::int64_t output, std::int64_t kernel, std
   return phases;
 }
 
-std::vector<AxisPhase> axis_phases(const ConvTranspose3dOptions& options, const Extent3&, const Extent3& output, int axis) {
+std::vector<AxisPhase> axis_phases(const ConvTranspose3dOptions& options, const Extent3& output, int axis) {
   return axis_phases(output[axis], options.kernel_size[axis], options.stride[axis], options.padding[axis],
                      options.dilation[axis]);
 }

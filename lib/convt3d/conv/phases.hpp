@@ -30,8 +30,7 @@ struct AxisPhase {
 std::vector<AxisPhase> axis_phases(std::int64_t output, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
                                    std::int64_t dilation);
 
-std::vector<AxisPhase> axis_phases(const ConvTranspose3dOptions& options, const Extent3& input, const Extent3& output,
-                                   int axis);
+std::vector<AxisPhase> axis_phases(const ConvTranspose3dOptions& options, const Extent3& output, int axis);
 std::vector<AxisPhase> axis_phases(const Problem& problem, int axis);
 
 }  // namespace convt3d

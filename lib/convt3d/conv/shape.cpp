@@ -99,7 +99,7 @@ Box3 required_input(const ConvTranspose3dOptions& options, const Extent3& input,
   const Extent3 extent = output_extent(options, input);
   Box3 required{input, Extent3(0)};
   for (int axis = 0; axis < 3; ++axis) {
-    for (const AxisPhase& phase : axis_phases(options, input, extent, axis)) {
+    for (const AxisPhase& phase : axis_phases(options, extent, axis)) {
       // The phase's outputs out_begin + q*stride that lie in the box are q = first ... last-1.
       const std::int64_t first = std::max<std::int64_t>(0, ceil_div(output.begin[axis] - phase.out_begin, phase.out_step));
       const std::int64_t last = std::min(phase.count, ceil_div(output.end[axis] - phase.out_begin, phase.out_step));
