@@ -16,6 +16,7 @@
 #include "convt3d/nn/conv_transpose3d.hpp"
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
 #include "convt3d/nn/functional.hpp"
+#include "convt3d/nn/join.hpp"
 #include "convt3d/nn/layer.hpp"
 #include "convt3d/nn/pad.hpp"
 #include "convt3d/nn/sequential.hpp"

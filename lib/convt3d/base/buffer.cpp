@@ -36,15 +36,29 @@ Buffer& Buffer::operator=(const Buffer& other) {
   return *this;
 }
 
-Buffer::Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+Buffer::Buffer(Buffer&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      owned_(std::exchange(other.owned_, true)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(owned_, other.owned_);
   return *this;
 }
 
-Buffer::~Buffer() { std::free(data_); }
+Buffer::~Buffer() {
+  if (owned_) std::free(data_);
+}
+
+Buffer Buffer::borrowed(void* data, std::size_t bytes) {
+  Buffer buffer;
+  buffer.data_ = data;
+  buffer.size_ = bytes;
+  buffer.owned_ = false;
+  return buffer;
+}
 
 void Buffer::reserve(std::size_t bytes) {
   if (bytes <= size_) return;

@@ -17,6 +17,9 @@ class Buffer {
   Buffer& operator=(Buffer&& other) noexcept;
   ~Buffer();
 
+  /// Memory that someone else owns and keeps meanwhile; a copy of it is owned.
+  static Buffer borrowed(void* data, std::size_t bytes);
+
   void* data() { return data_; }
   const void* data() const { return data_; }
   std::size_t size() const { return size_; }
@@ -27,6 +30,7 @@ class Buffer {
  private:
   void* data_ = nullptr;
   std::size_t size_ = 0;
+  bool owned_ = true;
 };
 
 }  // namespace convt3d

@@ -153,6 +153,16 @@ Tensor Tensor::reshaped(Shape shape) && {
   return std::move(*this);
 }
 
+Tensor Tensor::borrowed() const {
+  Tensor tensor;
+  tensor.shape_ = shape_;
+  tensor.dtype_ = dtype_;
+  tensor.size_ = size_;
+  // Whoever borrows promises to read only: a tensor of const elements would be another type in every layer's interface.
+  tensor.buffer_ = Buffer::borrowed(const_cast<void*>(buffer_.data()), buffer_.size());  // NOLINT
+  return tensor;
+}
+
 void Tensor::require_dtype(DType wanted) const {
   if (wanted == dtype_) return;
   throw Error(ErrorKind::kShape,

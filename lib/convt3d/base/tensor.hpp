@@ -93,6 +93,10 @@ class Tensor {
   /// The same elements under another shape with as many of them; throws Error{kShape} otherwise.
   Tensor reshaped(Shape shape) &&;
 
+  /// The same elements, not owned: for reading, while this tensor lives and nobody writes to it. A copy of it is an ordinary
+  /// tensor.
+  Tensor borrowed() const;
+
   /// Whether a writable pointer to the elements has been handed out: whoever caches what it derived from them must look
   /// again, since such a pointer may be written through at any time.
   bool may_change() const { return written_; }

@@ -16,6 +16,12 @@ struct RunOptions {
   Observer* observer = nullptr;
 };
 
+/// What is kept for a later layer while another runs.
+struct KeptVolume {
+  std::string what;  ///< "output of layer 2"
+  Shape shape;
+};
+
 /// What a dry run says of one layer.
 struct LayerPlan {
   Shape input;       ///< (N, C, D, H, W)
@@ -23,9 +29,10 @@ struct LayerPlan {
   double flops = 0;  ///< a multiply and an add as two, direct method, outputs inside the volume only
   std::string algorithm;
   std::string reason;
-  std::string note;        ///< what its user may want to change, for people; usually empty
-  bool in_place = false;   ///< the output takes over the input's memory
-  std::int64_t bytes = 0;  ///< allocated beyond input and output
+  std::string note;                   ///< what its user may want to change, for people; usually empty
+  bool in_place = false;              ///< the output takes over the input's memory; else the input is only read
+  std::vector<KeptVolume> kept = {};  ///< besides input and output
+  std::int64_t bytes = 0;             ///< allocated beyond input and output
   std::vector<LedgerEntry> ledger;
   std::vector<Candidate> candidates;
 };

@@ -1,5 +1,9 @@
 #include "convt3d/nn/sequential.hpp"
 
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -36,27 +40,81 @@ class LayerObserver final : public Observer {
   double layers_;
 };
 
-/// Runs one layer, unless the observer wants the stack to end here.
-Tensor run_layer(const Layer& layer, Tensor input, const RunOptions& options, std::size_t index, std::size_t layers) {
-  if (options.observer == nullptr) return layer.forward(std::move(input), options);
-  if (options.observer->stop_requested()) throw Error(ErrorKind::kStopped, "stopped");
-  LayerObserver observer(options.observer, index, layers);
-  return layer.forward(std::move(input), {.threads = options.threads, .observer = &observer});
+/// The options one layer is run with: it reports its share of the progress. Throws Error{kStopped} if the stack is to end
+/// before it.
+class LayerRun {
+ public:
+  LayerRun(const RunOptions& options, std::size_t index, std::size_t layers)
+      : observer_(options.observer, index, layers),
+        options_{.threads = options.threads, .observer = options.observer == nullptr ? nullptr : &observer_} {
+    if (options.observer != nullptr && options.observer->stop_requested()) throw Error(ErrorKind::kStopped, "stopped");
+  }
+  LayerRun(const LayerRun&) = delete;
+  LayerRun& operator=(const LayerRun&) = delete;
+
+  const RunOptions& options() const { return options_; }
+
+ private:
+  LayerObserver observer_;
+  RunOptions options_;
+};
+
+std::string place_of(std::int64_t index, const std::string& name) {
+  if (index == Sequential::kInput) return "the input";
+  return "the output of layer " + std::to_string(index) + (name.empty() ? "" : " \"" + name + "\"");
+}
+
+/// In a list that begins with the stack's input: entry 0 is the input's, entry i + 1 that of what layer i gives.
+std::size_t entry_of(std::int64_t index) { return static_cast<std::size_t>(index + 1); }
+
+bool same_grid(const Sampling& a, const Sampling& b) {
+  constexpr double kVoxels = 1e-9;  // what composing a few layers leaves of rounding
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    if (std::abs(a.step[axis] - b.step[axis]) > kVoxels || std::abs(a.offset[axis] - b.offset[axis]) > kVoxels) return false;
+  }
+  return true;
+}
+
+std::string triple(const std::array<double, 3>& values) {
+  std::array<char, 96> text{};  // three numbers of at most 13 characters each
+  std::snprintf(text.data(), text.size(), "(%.6g, %.6g, %.6g)", values[0], values[1], values[2]);
+  return text.data();
 }
 
 }  // namespace
 
-void Sequential::append(std::unique_ptr<Layer> layer, std::string name) {
-  layers_.push_back({std::move(layer), std::move(name)});
+void Sequential::append(std::unique_ptr<Layer> layer, std::string name, std::optional<std::int64_t> from) {
+  const auto* const join = dynamic_cast<const JoinLayer*>(layer.get());
+  const auto index = static_cast<std::int64_t>(layers_.size());
+  if (from.has_value() != (join != nullptr)) {
+    throw Error(ErrorKind::kShape,
+                std::string(layer->type()) + (join ? " joins two volumes; it needs the layer that the second comes from"
+                                                   : " takes one input; it joins nothing from another layer"));
+  }
+  if (from && (*from < kInput || *from >= index)) {
+    throw Error(ErrorKind::kShape, "layer " + std::to_string(index) + " joins what layer " + std::to_string(*from) +
+                                       " gives; only the layers before it are there by then");
+  }
+  layers_.push_back({std::move(layer), std::move(name), from, join});
+}
+
+std::optional<std::size_t> Sequential::last_join_of(std::int64_t index) const {
+  for (std::size_t i = layers_.size(); i > 0; --i) {
+    if (layers_[i - 1].from == index) return i - 1;
+  }
+  return std::nullopt;
 }
 
 Shape Sequential::output_shape(const Shape& input) const {
-  Shape shape = input;
+  std::vector<Shape> shapes = {input};
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const auto& [layer, name] = layers_[i];
-    shape = at_layer(i, name, *layer, [&] { return layer->output_shape(shape); });
+    const Entry& entry = layers_[i];
+    shapes.push_back(at_layer(i, entry.name, *entry.layer, [&] {
+      return entry.join ? entry.join->join_shape(shapes.back(), shapes[entry_of(*entry.from)])
+                        : entry.layer->output_shape(shapes.back());
+    }));
   }
-  return shape;
+  return shapes.back();
 }
 
 Sampling Sequential::sampling() const {
@@ -71,22 +129,71 @@ std::int64_t Sequential::parameter_count() const {
   return count;
 }
 
+std::vector<KeptVolume> Sequential::kept_during(std::size_t index, const std::vector<Shape>& shapes) const {
+  std::vector<KeptVolume> kept;
+  for (std::int64_t earlier = kInput; entry_of(earlier) < index; ++earlier) {
+    if (last_join_of(earlier) < index) continue;  // nullopt is less than any
+    const std::string name = earlier == kInput ? "" : layers_[static_cast<std::size_t>(earlier)].name;
+    kept.push_back({place_of(earlier, name), shapes[entry_of(earlier)]});
+  }
+  return kept;
+}
+
+std::string Sequential::note_on_grids(std::size_t index, const std::vector<Sampling>& samplings) const {
+  const std::int64_t from = *layers_[index].from;
+  const Sampling& here = samplings[index];
+  const Sampling& there = samplings[entry_of(from)];
+  if (same_grid(here, there)) return "";
+  const std::string name = from == kInput ? "" : layers_[static_cast<std::size_t>(from)].name;
+  return "joins voxels that lie elsewhere: those of " + place_of(from, name) + " have step " + triple(there.step) +
+         " and offset " + triple(there.offset) + ", in voxels of the stack's input, those they join " + triple(here.step) +
+         " and " + triple(here.offset);
+}
+
 std::vector<LayerPlan> Sequential::plan(const Shape& input, const RunOptions& options) const {
   std::vector<LayerPlan> plans;
-  plans.reserve(layers_.size());
+  std::vector<Shape> shapes = {input};
+  std::vector<Sampling> samplings = {Sampling{}};
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const auto& [layer, name] = layers_[i];
-    const Shape& shape = plans.empty() ? input : plans.back().output;
-    plans.push_back(at_layer(i, name, *layer, [&] { return layer->plan(shape, options); }));
+    const Entry& entry = layers_[i];
+    LayerPlan plan = at_layer(i, entry.name, *entry.layer, [&] {
+      return entry.join ? entry.join->join_plan(shapes.back(), shapes[entry_of(*entry.from)], options)
+                        : entry.layer->plan(shapes.back(), options);
+    });
+    plan.kept = kept_during(i, shapes);
+    const std::optional<std::size_t> last = last_join_of(static_cast<std::int64_t>(i) - 1);
+    if (plan.in_place && last >= i) {  // nullopt is less than any
+      plan.in_place = false;
+      plan.reason = "on a copy, since layer " + std::to_string(*last) + " joins its input";
+    }
+    if (entry.join && plan.note.empty()) plan.note = note_on_grids(i, samplings);
+    shapes.push_back(plan.output);
+    samplings.push_back(compose(samplings.back(), entry.layer->sampling()));
+    plans.push_back(std::move(plan));
   }
   return plans;
 }
 
 Tensor Sequential::forward(Tensor input, const RunOptions& options) const {
   Tensor volumes = std::move(input);
+  std::map<std::int64_t, Tensor> kept;  // by the layer that gave them
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const auto& [layer, name] = layers_[i];
-    volumes = at_layer(i, name, *layer, [&] { return run_layer(*layer, std::move(volumes), options, i, layers_.size()); });
+    const Entry& entry = layers_[i];
+    const std::int64_t before = static_cast<std::int64_t>(i) - 1;
+    at_layer(i, entry.name, *entry.layer, [&] {
+      const LayerRun run(options, i, layers_.size());
+      if (last_join_of(before) >= i) {  // nullopt is less than any
+        const Tensor& original = kept[before] = std::move(volumes);
+        // A layer that works in place has a copy to spoil; the others only read.
+        const bool spoils = entry.join
+                                ? entry.join->join_plan(original.shape(), kept.at(*entry.from).shape(), options).in_place
+                                : entry.layer->plan(original.shape(), options).in_place;
+        volumes = spoils ? Tensor(original) : original.borrowed();
+      }
+      volumes = entry.join ? entry.join->join(std::move(volumes), kept.at(*entry.from), run.options())
+                           : entry.layer->forward(std::move(volumes), run.options());
+    });
+    std::erase_if(kept, [&](const auto& volume) { return last_join_of(volume.first) <= i; });
   }
   return volumes;
 }

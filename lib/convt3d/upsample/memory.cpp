@@ -30,6 +30,9 @@ Ledger held_while_reading(const Model& model, const UpsamplePlan& plan) {
 Ledger held_in_layer(const LayerPlan& layer, DType dtype) {
   Ledger ledger = {{"input " + to_string(layer.input), byte_count(layer.input, dtype)}};
   if (!layer.in_place) ledger.push_back({"output " + to_string(layer.output), byte_count(layer.output, dtype)});
+  for (const KeptVolume& kept : layer.kept) {
+    ledger.push_back({"kept " + kept.what + " " + to_string(kept.shape), byte_count(kept.shape, dtype)});
+  }
   ledger.insert(ledger.end(), layer.ledger.begin(), layer.ledger.end());
   return ledger;
 }
