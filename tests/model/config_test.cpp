@@ -108,6 +108,26 @@ TEST_F(Config, FillsTheModel) {
   EXPECT_TRUE(model.warnings.empty());
 }
 
+TEST_F(Config, TakesJoinsFromEarlierLayers) {
+  const Model model = load(R"({"version": 1, "layers": [
+      {"type": "relu", "name": "a"}, {"type": "pad", "padding": 0},
+      {"type": "concat", "from": "a"}, {"type": "add", "from": "input", "name": "sum"}]})");
+  EXPECT_EQ(model.layers.from(2), 0);
+  EXPECT_EQ(model.layers.from(3), Sequential::kInput);
+  EXPECT_FALSE(model.in_channels);  // what concat gives is told by a run only
+}
+
+TEST_F(Config, LearnsTheInputsChannelsFromWhatIsAddedToIt) {
+  const std::string up = R"({"type": "conv_transpose3d", "in_channels": 2, "out_channels": 3, "kernel_size": 1})";
+  EXPECT_EQ(
+      load(R"({"version": 1, "layers": [{"type": "relu"}, {"type": "add", "from": "input"}, )" + up + "]}").in_channels, 2);
+  const Model late = load(R"({"version": 1, "layers": [{"type": "concat", "from": "input"}, )" + up + "]}");
+  EXPECT_FALSE(late.in_channels);
+  EXPECT_THROW(
+      load(R"({"version": 1, "layers": [{"type": "relu", "name": "a"}, )" + up + R"(, {"type": "add", "from": "a"}]})"),
+      Error);
+}
+
 TEST_F(Config, LeavesTheOutputTypeOpen) {
   const Model model = load_layer(R"({"type": "relu"})");
   EXPECT_FALSE(model.output_type);

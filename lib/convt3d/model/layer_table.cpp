@@ -117,6 +117,8 @@ const std::vector<LayerRow>& layer_table() {
        build_conv_transpose3d},
       {"pad", {"mode", "padding"}, build_pad},
       {"crop", {"padding"}, build_crop},
+      {"add", {"from"}, build_add},
+      {"concat", {"from", "order"}, build_concat},
       {"relu", {"inplace"}, build_relu},
       {"leaky_relu", {"negative_slope", "inplace"}, build_leaky_relu},
       {"prelu", {"num_parameters", "init", "weights"}, build_prelu},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "convt3d/base/dtype.hpp"
+#include "convt3d/model/earlier_layers.hpp"
 #include "convt3d/model/node.hpp"
 #include "convt3d/model/weight_source.hpp"
 #include "convt3d/nn/layer.hpp"
@@ -19,13 +20,16 @@ struct BuildContext {
   DType dtype = DType::kFloat32;              ///< the stack computes in: float32 or float64
   std::optional<std::int64_t> channels = {};  ///< that arrive at the layer, where the layers before it tell
   WeightFiles files;
+  EarlierLayers earlier;
   std::vector<std::string> warnings = {};
 };
 
 struct BuiltLayer {
   std::unique_ptr<Layer> layer;
-  std::optional<std::int64_t> in_channels;   ///< nullopt: any number, which it keeps
-  std::optional<std::int64_t> out_channels;  ///< given where in_channels is
+  std::optional<std::int64_t> in_channels = {};   ///< nullopt: any number
+  std::optional<std::int64_t> out_channels = {};  ///< given where in_channels is; nullopt: see changes_channels
+  bool changes_channels = false;                  ///< no out_channels: true: only a run tells them; false: as many as arrive
+  std::optional<std::int64_t> from = {};          ///< of a join: the earlier layer, or Sequential::kInput
 };
 
 /// One type of layer as configs know it. To add one, add its row.
@@ -37,7 +41,9 @@ struct LayerRow {
 
 const std::vector<LayerRow>& layer_table();
 
-/// Builds a "conv_transpose3d".
+// The layers' builders, each in the file of its kind.
 BuiltLayer build_conv_transpose3d(const Node& layer, BuildContext& context);
+BuiltLayer build_add(const Node& layer, BuildContext& context);
+BuiltLayer build_concat(const Node& layer, BuildContext& context);
 
 }  // namespace convt3d

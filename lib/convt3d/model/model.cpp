@@ -18,6 +18,9 @@ namespace {
 constexpr std::array<std::string_view, 9> kOutputTypes = {"same",   "uint8", "int8",    "uint16", "int16",
                                                           "uint32", "int32", "float32", "float64"};
 
+/// Every layer may join every earlier one, and a plan lists what is kept for that: the bound keeps it a list of megabytes.
+constexpr std::size_t kMaxLayers = 1000;
+
 /// float64 as soon as a layer says so. What else "dtype" may be is checked when its layer is built.
 DType computed_dtype(const Node& layers) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -63,24 +66,35 @@ BuiltLayer build_layer(const Node& layer, const LayerRow& row, BuildContext& con
   }
 }
 
+/// Throws unless as many channels arrive as the layer takes. Where nothing before it tells, it tells.
+void require_channels(const Node& layer, const BuiltLayer& built, EarlierLayers& earlier) {
+  if (!built.in_channels) return;
+  const ChannelCount arriving = earlier.arriving();
+  if (arriving.known && *arriving.known != *built.in_channels) {
+    layer.fail("the layer takes " + std::to_string(*built.in_channels) + " channels, but " +
+               std::to_string(*arriving.known) + " arrive from the layers before it");
+  }
+  earlier.learn(arriving, *built.in_channels);
+}
+
+ChannelCount given_by(const BuiltLayer& built, const ChannelCount& arriving) {
+  if (built.out_channels) return {.known = built.out_channels};
+  return built.changes_channels ? ChannelCount{} : arriving;
+}
+
 void parse_layers(const Node& layers, BuildContext& context, Model& model) {
-  if (!layers.is_array() || layers.size() == 0) layers.fail_expected("a list of at least one layer");
   context.dtype = model.dtype = computed_dtype(layers);
   std::set<std::string> names;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Node layer = layers.at(i);
     const LayerRow& row = row_of(layer);
+    context.channels = context.earlier.arriving().known;
     BuiltLayer built = build_layer(layer, row, context);
-    if (built.in_channels) {
-      if (context.channels && *context.channels != *built.in_channels) {
-        layer.fail("the layer takes " + std::to_string(*built.in_channels) + " channels, but " +
-                   std::to_string(*context.channels) + " arrive from the layers before it");
-      }
-      if (!context.channels) model.in_channels = built.in_channels;
-      context.channels = built.out_channels;
-    }
-    model.layers.append(std::move(built.layer), parse_layer_name(layer, names));
+    require_channels(layer, built, context.earlier);
+    context.earlier.append(given_by(built, context.earlier.arriving()));
+    model.layers.append(std::move(built.layer), parse_layer_name(layer, names), built.from);
   }
+  model.in_channels = context.earlier.input_channels();
 }
 
 void parse_output(const Node& output, Model& model) {
@@ -123,8 +137,13 @@ Model load_model(const std::filesystem::path& path) {
   if (const auto name = root.find("name")) model.name = name->string();
   if (const auto description = root.find("description")) model.description = description->string();
   if (const auto output = root.find("output")) parse_output(*output, model);
-  BuildContext context{.files = WeightFiles(path.parent_path())};
-  parse_layers(root.at("layers"), context, model);
+  const Node layers = root.at("layers");
+  if (!layers.is_array() || layers.size() == 0) layers.fail_expected("a list of at least one layer");
+  if (layers.size() > kMaxLayers) {
+    layers.fail("at most " + std::to_string(kMaxLayers) + " layers, found " + std::to_string(layers.size()));
+  }
+  BuildContext context{.files = WeightFiles(path.parent_path()), .earlier = EarlierLayers(layers)};
+  parse_layers(layers, context, model);
   model.warnings = std::move(context.warnings);
   return model;
 }

@@ -95,14 +95,12 @@ void Sequential::append(std::unique_ptr<Layer> layer, std::string name, std::opt
     throw Error(ErrorKind::kShape, "layer " + std::to_string(index) + " joins what layer " + std::to_string(*from) +
                                        " gives; only the layers before it are there by then");
   }
+  if (from) (*from == kInput ? last_join_of_input_ : layers_[static_cast<std::size_t>(*from)].last_join) = layers_.size();
   layers_.push_back({std::move(layer), std::move(name), from, join});
 }
 
 std::optional<std::size_t> Sequential::last_join_of(std::int64_t index) const {
-  for (std::size_t i = layers_.size(); i > 0; --i) {
-    if (layers_[i - 1].from == index) return i - 1;
-  }
-  return std::nullopt;
+  return index == kInput ? last_join_of_input_ : layers_[static_cast<std::size_t>(index)].last_join;
 }
 
 Shape Sequential::output_shape(const Shape& input) const {

@@ -40,7 +40,8 @@ class Sequential {
     std::unique_ptr<Layer> layer;
     std::string name;
     std::optional<std::int64_t> from;
-    const JoinLayer* join = nullptr;  ///< the layer, if it is one
+    const JoinLayer* join = nullptr;                      ///< the layer, if it is one
+    std::optional<std::size_t> last_join = std::nullopt;  ///< the last layer that joins what this one gives
   };
 
   /// The index of the last layer that joins what layer `index` (or kInput) gives; nullopt if none does.
@@ -49,6 +50,7 @@ class Sequential {
   std::string note_on_grids(std::size_t index, const std::vector<Sampling>& samplings) const;
 
   std::vector<Entry> layers_;
+  std::optional<std::size_t> last_join_of_input_;
 };
 
 }  // namespace convt3d
