@@ -14,6 +14,7 @@
 #include "convt3d/base/observer.hpp"
 #include "convt3d/conv/parallel.hpp"
 #include "convt3d/conv/plan.hpp"
+#include "convt3d/conv/pointwise.hpp"
 
 // How an algorithm presents itself to the plan. Internal: not installed.
 namespace convt3d {
@@ -64,7 +65,7 @@ struct Algorithm {
   std::vector<LedgerEntry> (*ledger)(const Query& query);
   /// The tiling, for people.
   std::string (*tiles)(const Query& query);
-  std::unique_ptr<Prepared> (*prepare)(const Plan& plan, const void* weight, const void* bias);
+  std::unique_ptr<Prepared> (*prepare)(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue);
 };
 
 /// What an Executor keeps of an algorithm that may spread: the weights, for the volumes that are run otherwise.

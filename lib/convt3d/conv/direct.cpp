@@ -20,6 +20,7 @@
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/direct_tiling.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/packed_epilogue.hpp"
 #include "convt3d/conv/phases.hpp"
 
 namespace convt3d {
@@ -31,11 +32,12 @@ using kernels::ProductTap;
 template <typename T>
 class Direct final : public Prepared {
  public:
-  Direct(const Plan& plan, const T* weight, const T* bias)
+  Direct(const Plan& plan, const T* weight, const T* bias, const Epilogue& epilogue)
       : problem_(plan.problem),
         isa_(plan.machine.isa),
         threads_(plan.threads),
         tiling_(direct_tiling<T>({plan.problem, plan.machine, plan.threads})),
+        epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
         pool_(scratch_bytes(tiling_)) {
     pack_weights(weight, bias);
   }
@@ -188,8 +190,7 @@ class Direct final : public Prepared {
     }
   }
 
-  void store(const RunArgs& args, const Block& block, std::size_t fd, std::size_t fh, std::int64_t chunk,
-             const T* staging) const {
+  void store(const RunArgs& args, const Block& block, std::size_t fd, std::size_t fh, std::int64_t chunk, T* staging) const {
     const DirectTiling& t = tiling_;
     const AxisPhase& d = t.axes[0].phases[fd];
     const AxisPhase& h = t.axes[1].phases[fh];
@@ -211,7 +212,9 @@ class Direct final : public Prepared {
           const std::int64_t oh = h.out_begin + qh * h.out_step;
           if (oh < box.begin.h || oh >= box.end.h) continue;
           const std::int64_t row = (j * t.block.d + qd - block.begin.d) * t.block.h + qh - block.begin.h;
-          unpack({.staging = staging + row * row_pitch + (first - block.begin.w * stride) * t.lanes,
+          T* const from = staging + row * row_pitch + (first - block.begin.w * stride) * t.lanes;
+          epilogue_.on_lanes(block.group, co, from, last - first);
+          unpack({.staging = from,
                   .channels = std::min(t.lanes, t.co - co),
                   .count = last - first,
                   .target = target + ((od - box.begin.d) * have.h + oh - box.begin.h) * have.w + first - box.begin.w,
@@ -288,6 +291,7 @@ class Direct final : public Prepared {
   Buffer packed_;
   std::vector<std::int64_t> offsets_;  ///< of each group, chunk and phase in packed_
   const T* bias_ = nullptr;
+  PackedEpilogue<T> epilogue_;
   mutable ScratchPool pool_;
 };
 
@@ -319,11 +323,12 @@ std::string tiles(const Query& query) {
   });
 }
 
-std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias) {
+std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
   if (plan.problem.dtype == DType::kFloat64) {
-    return std::make_unique<Direct<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias));
+    return std::make_unique<Direct<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias),
+                                            epilogue);
   }
-  return std::make_unique<Direct<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias));
+  return std::make_unique<Direct<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias), epilogue);
 }
 
 }  // namespace

@@ -76,6 +76,7 @@ struct Executor::State {
   // For volumes with a NaN or an infinity that `prepared` would spread: direct, one volume at a time, prepared when first
   // met from weights kept for it.
   std::vector<std::byte> weight, bias;
+  Epilogue epilogue;
   std::once_flag once;
   std::unique_ptr<Prepared> fallback;
 
@@ -83,17 +84,17 @@ struct Executor::State {
     std::call_once(once, [&] {
       Plan one_volume = plan;
       one_volume.problem.n = 1;
-      fallback = kDirect.prepare(one_volume, weight.data(), bias.empty() ? nullptr : bias.data());
+      fallback = kDirect.prepare(one_volume, weight.data(), bias.empty() ? nullptr : bias.data(), epilogue);
     });
     return *fallback;
   }
 };
 
-Executor::Executor(Plan plan, const void* weight, const void* bias) : state_(std::make_unique<State>()) {
+Executor::Executor(Plan plan, const void* weight, const void* bias, Epilogue epilogue) : state_(std::make_unique<State>()) {
   state_->plan = std::move(plan);
   const Problem& p = state_->plan.problem;
   if (p.n == 0) return;  // nothing will be run
-  state_->prepared = find(state_->plan.algorithm).prepare(state_->plan, weight, bias);
+  state_->prepared = find(state_->plan.algorithm).prepare(state_->plan, weight, bias, epilogue);
   if (!state_->prepared->may_spread()) return;
   const auto bytes_of = [&](const void* from, std::int64_t count) {
     const auto* begin = static_cast<const std::byte*>(from);
@@ -101,6 +102,7 @@ Executor::Executor(Plan plan, const void* weight, const void* bias) : state_(std
   };
   state_->weight = bytes_of(weight, weight_size(p));
   if (bias != nullptr) state_->bias = bytes_of(bias, p.co);
+  state_->epilogue = std::move(epilogue);
 }
 
 Executor::~Executor() = default;

@@ -6,6 +6,7 @@
 #include "convt3d/base/observer.hpp"
 #include "convt3d/base/tensor.hpp"
 #include "convt3d/conv/plan.hpp"
+#include "convt3d/conv/pointwise.hpp"
 
 namespace convt3d {
 
@@ -13,7 +14,8 @@ namespace convt3d {
 class Executor {
  public:
   /// weight: (ci, co/groups, kd, kh, kw) in the problem's dtype, C order; bias: co elements, or null for none.
-  Executor(Plan plan, const void* weight, const void* bias);
+  /// `epilogue` is done to every output before it is stored; its parameters fit the problem's co (fits_channels).
+  Executor(Plan plan, const void* weight, const void* bias, Epilogue epilogue = {});
   ~Executor();
   Executor(Executor&&) noexcept;
   Executor& operator=(Executor&&) noexcept;

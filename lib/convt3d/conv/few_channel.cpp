@@ -19,6 +19,7 @@
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/few_channel_tiling.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/packed_epilogue.hpp"
 
 namespace convt3d {
 namespace {
@@ -26,11 +27,12 @@ namespace {
 template <typename T>
 class FewChannel final : public Prepared {
  public:
-  FewChannel(const Plan& plan, const T* weight, const T* bias)
+  FewChannel(const Plan& plan, const T* weight, const T* bias, const Epilogue& epilogue)
       : problem_(plan.problem),
         isa_(plan.machine.isa),
         threads_(plan.threads),
         tiling_(few_channel_tiling<T>({plan.problem, plan.machine, plan.threads})),
+        epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
         pool_(scratch_bytes(tiling_)) {
     pack_weights(weight, bias);
   }
@@ -175,12 +177,14 @@ class FewChannel final : public Prepared {
     const std::int64_t row_begin = w.output_of(w.begin, 0);
     for (std::int64_t i = 0; i < target_count; ++i) {
       const std::int64_t co = block.group * t.co + set.co + i / set.rh_count;
-      const T* buffer = buffers + i * t.row_size + box.begin.w - row_begin;
+      T* const buffer = buffers + i * t.row_size + box.begin.w - row_begin;
       T* plane = static_cast<T*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
       for (std::int64_t row = 0; row < count; ++row) {
         const std::int64_t oh = t.axes[1].output_of(ch + row, set.rh + i % set.rh_count);
         if (oh < box.begin.h || oh >= box.end.h) continue;
-        copy_row_(buffer + row * t.pitch * w.stride, plane + (oh - box.begin.h) * have.w, have.w, args.stream);
+        T* const from = buffer + row * t.pitch * w.stride;
+        epilogue_.on_row(co, from, have.w);
+        copy_row_(from, plane + (oh - box.begin.h) * have.w, have.w, args.stream);
       }
     }
   }
@@ -248,6 +252,7 @@ class FewChannel final : public Prepared {
   Buffer packed_;
   std::vector<std::int64_t> init_;     ///< [group][set]: offset of the bias of each column
   std::vector<Reduction> reductions_;  ///< [group][set][rd]
+  PackedEpilogue<T> epilogue_;
   mutable ScratchPool pool_;
 };
 
@@ -303,11 +308,13 @@ std::string tiles(const Query& query) {
   });
 }
 
-std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias) {
+std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
   if (plan.problem.dtype == DType::kFloat64) {
-    return std::make_unique<FewChannel<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias));
+    return std::make_unique<FewChannel<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias),
+                                                epilogue);
   }
-  return std::make_unique<FewChannel<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias));
+  return std::make_unique<FewChannel<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias),
+                                             epilogue);
 }
 
 }  // namespace

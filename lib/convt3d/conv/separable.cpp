@@ -22,6 +22,7 @@
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/cells.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/packed_epilogue.hpp"
 
 namespace convt3d {
 namespace {
@@ -135,12 +136,13 @@ std::vector<T> axis_weights(const CellAxis& axis, const std::vector<double>& fac
 template <typename T>
 class Separable final : public Prepared {
  public:
-  Separable(const Plan& plan, const T* weight, const T* bias)
+  Separable(const Plan& plan, const T* weight, const T* bias, const Epilogue& epilogue)
       : problem_(plan.problem),
         isa_(plan.machine.isa),
         threads_(plan.threads),
         tiling_(make_tiling<T>({plan.problem, plan.machine, plan.threads})),
         has_zeros_(tiling_.has_zeros()),
+        epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
         pool_(static_cast<std::size_t>(tiling_.scratch_elements()) * sizeof(T)) {
     const std::int64_t size = problem_.kernel.d * problem_.kernel.h * problem_.kernel.w;
     std::array<std::vector<double>, 3> factors;
@@ -245,16 +247,18 @@ class Separable final : public Prepared {
   }
 
   void store(const RunArgs& args, std::int64_t volume, std::int64_t od, std::int64_t h_begin, std::int64_t rh,
-             std::int64_t rows, const T* row) const {
+             std::int64_t rows, T* row) const {
     const auto& [d, h, w] = tiling_.axes;
     const Box3& box = args.output_box;
     const Extent3 have = box.extent();
-    const T* source = row + box.begin.w - w.output_of(w.begin, 0);
+    T* const source = row + box.begin.w - w.output_of(w.begin, 0);
     T* plane = static_cast<T*>(args.output) + (volume * have.d + od - box.begin.d) * have.h * have.w;
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t oh = h.output_of(h_begin + r, rh);
       if (oh < box.begin.h || oh >= box.end.h) continue;
-      copy_row_(source + r * tiling_.pitch * w.stride, plane + (oh - box.begin.h) * have.w, have.w, args.stream);
+      T* const from = source + r * tiling_.pitch * w.stride;
+      epilogue_.on_row(volume % problem_.co, from, have.w);
+      copy_row_(from, plane + (oh - box.begin.h) * have.w, have.w, args.stream);
     }
   }
 
@@ -294,6 +298,7 @@ class Separable final : public Prepared {
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
   std::vector<Channel> channels_;
   std::array<std::vector<std::int64_t>, 2> rows_;  ///< of axes d and h, each e's offset
+  PackedEpilogue<T> epilogue_;
   mutable ScratchPool pool_;
 };
 
@@ -345,11 +350,13 @@ std::string tiles(const Query& query) {
   });
 }
 
-std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias) {
+std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
   if (plan.problem.dtype == DType::kFloat64) {
-    return std::make_unique<Separable<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias));
+    return std::make_unique<Separable<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias),
+                                               epilogue);
   }
-  return std::make_unique<Separable<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias));
+  return std::make_unique<Separable<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias),
+                                            epilogue);
 }
 
 }  // namespace

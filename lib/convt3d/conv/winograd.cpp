@@ -24,6 +24,7 @@
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/packed_epilogue.hpp"
 #include "convt3d/conv/winograd_tiling.hpp"
 #include "convt3d/conv/winograd_weights.hpp"
 
@@ -32,12 +33,13 @@ namespace {
 
 class Winograd final : public Prepared {
  public:
-  Winograd(const Plan& plan, const WinogradTiling& tiling, const float* weight, const float* bias)
+  Winograd(const Plan& plan, const WinogradTiling& tiling, const float* weight, const float* bias, const Epilogue& epilogue)
       : problem_(plan.problem),
         isa_(plan.machine.isa),
         threads_(plan.threads),
         tiling_(tiling),
         weights_(plan.problem, tiling, plan.threads, weight, bias),
+        epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
         pool_(static_cast<std::size_t>(tiling_.scratch_floats()) * sizeof(float)) {
     for (std::size_t a = 0; a < 3; ++a) {
       const WinogradAxis& axis = tiling_.axes[a];
@@ -313,7 +315,7 @@ class Winograd final : public Prepared {
   }
 
   void store(const RunArgs& args, const Block& block, std::int64_t rd, std::int64_t rh, std::int64_t chunk,
-             const float* staging) const {
+             float* staging) const {
     const WinogradTiling& t = tiling_;
     const auto& [d, h, w] = t.axes;
     const Box3& box = args.output_box;
@@ -335,7 +337,9 @@ class Winograd final : public Prepared {
         for (std::int64_t ch = 0; ch < cells_h; ++ch) {
           const std::int64_t oh = h.cells.output_of(block.first_cell.h + ch, rh);
           if (oh < box.begin.h || oh >= box.end.h) continue;
-          unpack_({.staging = staging + ((j * t.span.d + cd) * t.span.h + ch) * row + (first - row_begin) * t.lanes,
+          float* const from = staging + ((j * t.span.d + cd) * t.span.h + ch) * row + (first - row_begin) * t.lanes;
+          epilogue_.on_lanes(block.group, co, from, last - first);
+          unpack_({.staging = from,
                    .channels = std::min(t.lanes, t.co - co),
                    .count = last - first,
                    .target = target + ((od - box.begin.d) * have.h + oh - box.begin.h) * have.w + first - box.begin.w,
@@ -356,6 +360,7 @@ class Winograd final : public Prepared {
   kernels::AllFiniteFn<float> all_finite_ = kernels::all_finite<float>(isa_);
   kernels::UnpackFn<float> unpack_ = kernels::unpack_row<float>(isa_);
   std::array<kernels::LinesFn, 3> input_{}, output_{}, copy_{};
+  PackedEpilogue<float> epilogue_;
   mutable ScratchPool pool_;
 };
 
@@ -389,9 +394,9 @@ std::string tiles(const Query& query) {
   return text + ", blocks of " + to_string(t.block) + " tiles";
 }
 
-std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias) {
+std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
   return std::make_unique<Winograd>(plan, tiling_of({plan.problem, plan.machine, plan.threads}),
-                                    static_cast<const float*>(weight), static_cast<const float*>(bias));
+                                    static_cast<const float*>(weight), static_cast<const float*>(bias), epilogue);
 }
 
 }  // namespace

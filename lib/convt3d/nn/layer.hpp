@@ -7,6 +7,7 @@
 #include "convt3d/base/observer.hpp"
 #include "convt3d/base/tensor.hpp"
 #include "convt3d/conv/plan.hpp"
+#include "convt3d/conv/pointwise.hpp"
 #include "convt3d/conv/sampling.hpp"
 
 namespace convt3d {
@@ -53,6 +54,11 @@ class Layer {
   virtual LayerPlan plan(const Shape& input, const RunOptions& options) const = 0;
   /// Takes the input over: pointwise layers work in place. Float32 and float64; throws Error{kShape} for other dtypes.
   virtual Tensor forward(Tensor input, const RunOptions& options) const = 0;
+
+  /// The layer as a function of each element, which a layer before it may do in its epilogue; null where it is no such.
+  virtual const Pointwise* pointwise() const { return nullptr; }
+  /// Does `function` to each of its outputs too, from now on; false where it cannot. Part of building a stack (fuse).
+  virtual bool append_epilogue(const Pointwise& function) { return static_cast<void>(function), false; }
 };
 
 }  // namespace convt3d

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "convt3d/base/machine.hpp"
+#include "convt3d/conv/pointwise.hpp"
 
 // The kernels: all SIMD of the project. Each is compiled for every instruction set and reached through a function pointer,
 // so that nothing but that pointer depends on the machine. T is float or double.
@@ -120,6 +121,21 @@ template <typename T>
 using CopyRowFn = void (*)(const T* source, T* target, std::int64_t count, bool stream);
 template <typename T>
 CopyRowFn<T> copy_row(Isa isa);
+
+/// A pointwise function of a row, in place. Its parameters are *p and *q, or with `per_lane` a vector of each, for rows of
+/// whole vectors with channels in lanes.
+template <typename T>
+struct PointwiseArgs {
+  T* values = nullptr;
+  std::int64_t count = 0;
+  const T* p = nullptr;
+  const T* q = nullptr;
+  bool per_lane = false;
+};
+template <typename T>
+using PointwiseFn = void (*)(const PointwiseArgs<T>&);
+template <typename T>
+PointwiseFn<T> pointwise(Isa isa, Pointwise::Function function);
 
 /// A one-axis transform of many lines of vectors: line (i, j) reads its elements at source + i*source_outer +
 /// j*source_inner, `source_step` apart, and writes likewise. All strides in floats; an element is a vector of floats.
