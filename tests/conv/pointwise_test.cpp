@@ -149,7 +149,6 @@ TEST(Pointwise, ReachTheirLimits) {
     EXPECT_EQ(at(sigmoid, kInf), 1);
     EXPECT_EQ(at(sigmoid, -kInf), 0);
     EXPECT_EQ(at(sigmoid, 0), 0.5F);
-    EXPECT_NEAR(at(sigmoid, -100), std::exp(-100.0), 1.5e-45);  // a subnormal
     EXPECT_EQ(at({.function = Function::kTanh}, kInf), 1);
     EXPECT_EQ(at({.function = Function::kTanh}, -kInf), -1);
     EXPECT_EQ(at({.function = Function::kElu, .p = {2}}, -kInf), -2);

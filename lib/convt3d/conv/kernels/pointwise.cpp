@@ -195,9 +195,10 @@ HWY_INLINE V one_plus_exp(D d, V x) {
 struct TanhGelu {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x, V, V) const {
-    const V cube = hn::Mul(hn::Mul(hn::Mul(constant(d, 0.044715), x), x), x);
     constexpr double kTwiceSqrtTwoOverPi = 1.5957691216057307;
-    return hn::Div(x, one_plus_exp(d, hn::Mul(constant(d, -kTwiceSqrtTwoOverPi), hn::Add(x, cube))));
+    const V slope =
+        hn::MulAdd(hn::Mul(x, x), constant(d, -0.044715 * kTwiceSqrtTwoOverPi), constant(d, -kTwiceSqrtTwoOverPi));
+    return hn::Div(x, one_plus_exp(d, hn::Mul(x, slope)));
   }
 };
 
