@@ -36,7 +36,11 @@ std::vector<Case> cases() {
   add("elu", make_layer(ELU{.alpha = 0.5}), [](double x) { return x > 0 ? x : 0.5 * std::expm1(x); });
   add("gelu", make_layer(GELU{}), [](double x) { return 0.5 * x * std::erfc(-x * std::sqrt(0.5)); });
   add("gelu tanh", make_layer(GELU{.approximate = GELU::Approximate::kTanh}),
-      [](double x) { return x / (1 + std::exp(-2 * std::sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); });
+      [](double x) {  // z is in an exponent: its rounding counts several times
+        const long double wide = x;
+        const long double z = -2 * std::sqrt(2 / 3.14159265358979323846L) * (wide + 0.044715L * wide * wide * wide);
+        return static_cast<double>(wide / (1 + std::exp(z)));
+      });
   add("silu", make_layer(SiLU{}), [](double x) { return x / (1 + std::exp(-x)); });
   add("sigmoid", make_layer(Sigmoid{}), [](double x) { return 1 / (1 + std::exp(-x)); });
   add("tanh", make_layer(Tanh{}), [](double x) { return std::tanh(x); });

@@ -14,7 +14,11 @@ const std::vector<NamedPointwise>& pointwise_functions() {
       {"gelu", {.function = Function::kGelu}, [](double x) { return 0.5 * x * std::erfc(-x * std::sqrt(0.5)); }},
       {"gelu_tanh",
        {.function = Function::kTanhGelu},
-       [](double x) { return x / (1 + std::exp(-2 * std::sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); }},
+       [](double x) {  // z is in an exponent: its rounding counts several times
+         const long double wide = x;
+         const long double z = -2 * std::sqrt(2 / 3.14159265358979323846L) * (wide + 0.044715L * wide * wide * wide);
+         return static_cast<double>(wide / (1 + std::exp(z)));
+       }},
       {"silu", {.function = Function::kSilu}, [](double x) { return x / (1 + std::exp(-x)); }},
       {"sigmoid", {.function = Function::kSigmoid}, [](double x) { return 1 / (1 + std::exp(-x)); }},
       {"tanh", {.function = Function::kTanh}, [](double x) { return std::tanh(x); }},
