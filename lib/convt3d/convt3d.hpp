@@ -1,18 +1,22 @@
 #pragma once
 
-/// The library: transposed convolutions of volumes, as in torch.nn, on the CPU.
+/// The library: transposed and other convolutions of volumes, as in torch.nn, on the CPU.
 #include "convt3d/base/dtype.hpp"
 #include "convt3d/base/error.hpp"
 #include "convt3d/base/extent.hpp"
 #include "convt3d/base/machine.hpp"
 #include "convt3d/base/observer.hpp"
 #include "convt3d/base/tensor.hpp"
+#include "convt3d/conv/conv3d_options.hpp"
+#include "convt3d/conv/conv3d_shape.hpp"
 #include "convt3d/conv/options.hpp"
 #include "convt3d/conv/plan.hpp"
 #include "convt3d/conv/sampling.hpp"
 #include "convt3d/conv/shape.hpp"
 #include "convt3d/nn/activations.hpp"
 #include "convt3d/nn/bspline_prefilter.hpp"
+#include "convt3d/nn/conv3d.hpp"
+#include "convt3d/nn/conv3d_layer.hpp"
 #include "convt3d/nn/conv_transpose3d.hpp"
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
 #include "convt3d/nn/functional.hpp"

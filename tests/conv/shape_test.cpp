@@ -194,7 +194,8 @@ TEST(Flops, AreTwiceTheMultiplyAddsThatLandInside) {
 
 TEST(Problem, CountsItsElements) {
   const convt3d::Problem problem = convt3d::make_problem(
-      {.in_channels = 6, .out_channels = 4, .kernel_size = {2, 3, 4}, .stride = 2, .groups = 2}, 5, {3, 4, 7});
+      ConvTranspose3dOptions{.in_channels = 6, .out_channels = 4, .kernel_size = {2, 3, 4}, .stride = 2, .groups = 2}, 5,
+      {3, 4, 7});
   EXPECT_EQ(convt3d::input_size(problem), 5 * 6 * 3 * 4 * 7);
   EXPECT_EQ(convt3d::weight_size(problem), 6 * 2 * 2 * 3 * 4);
   EXPECT_EQ(convt3d::output_size(problem), 5 * 4 * 6 * 9 * 16);

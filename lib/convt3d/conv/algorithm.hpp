@@ -68,6 +68,9 @@ struct Algorithm {
   std::unique_ptr<Prepared> (*prepare)(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue);
 };
 
+/// Why an algorithm that computes runs of outputs from runs of inputs cannot take a strided convolution.
+inline constexpr const char* kNoInputStride = "a strided convolution";
+
 /// What an Executor keeps of an algorithm that may spread: the weights, for the volumes that are run otherwise.
 LedgerEntry kept_weights(const Problem& problem);
 

@@ -7,7 +7,8 @@
 //
 // Steps from there to here:
 // 1. Output positions q are cut into blocks. A block's input, halo included, is packed once into a panel [row][w][ci], with
-//    zeros where the volume ends, and serves every phase and every output channel.
+//    zeros where the volume ends, and serves every phase and every output channel. A strided convolution has one phase,
+//    whose positions lie input_stride columns apart.
 // 2. For a phase and a chunk of output channels, the sums over (tap, ci) are matrix products of panel positions with packed
 //    weights [tap][ci][co lanes]: the kernel `product`.
 // 3. The phases along w write interleaved into a staging row [ow][co lanes]; when complete it is transposed into NCDHW rows:
@@ -103,12 +104,13 @@ class Direct final : public Prepared {
     const kernels::PackFn<T> pack = kernels::pack_row<T>(isa_);
     T* row = panel;
     for (std::int64_t shift = 0; shift < t.shifts; ++shift) {
-      const std::int64_t iw = block.begin.w + t.axes[2].lowest + shift;
+      const std::int64_t iw = block.begin.w * t.axes[2].stride + t.axes[2].lowest + shift;
       const std::int64_t first = std::clamp(args.input_box.begin.w, iw, iw + t.panel.w);
       const std::int64_t last = std::clamp(args.input_box.end.w, first, iw + t.panel.w);
       for (std::int64_t r = 0; r < t.panel.d * t.panel.h; ++r, row += t.panel.w * t.ld) {
-        const std::int64_t id = block.begin.d + t.axes[0].lowest + r / t.panel.h;
-        const std::int64_t ih = block.begin.h + t.axes[1].lowest + r % t.panel.h;
+        if (!t.axes[0].reads(r / t.panel.h) || !t.axes[1].reads(r % t.panel.h)) continue;
+        const std::int64_t id = block.begin.d * t.axes[0].stride + t.axes[0].lowest + r / t.panel.h;
+        const std::int64_t ih = block.begin.h * t.axes[1].stride + t.axes[1].lowest + r % t.panel.h;
         const bool inside = id >= args.input_box.begin.d && id < args.input_box.end.d && ih >= args.input_box.begin.h &&
                             ih < args.input_box.end.h && first < last;
         if (!inside) {
@@ -154,7 +156,7 @@ class Direct final : public Prepared {
     const std::int64_t plane_pitch = t.block.d * t.block.h * row_pitch;
     std::vector<ProductTap>& taps = thread_taps();
     ProductArgs<T> args{.a = nullptr,
-                        .lda = t.ld,
+                        .lda = t.ld * t.axes[2].stride,
                         .positions = t.flat ? rows_h * t.block.w : columns,
                         .taps = nullptr,
                         .tap_count = 0,
@@ -171,9 +173,10 @@ class Direct final : public Prepared {
         std::int64_t b_offset = 0;
         const std::int64_t step = t.ci * vectors * t.lanes;
         for (const Tap& td : d.taps) {
-          const bool outside_d = !inside(block.begin.d + qd + td.offset, problem_.input.d);
+          const bool outside_d = !inside((block.begin.d + qd) * t.axes[0].stride + td.offset, problem_.input.d);
           for (const Tap& th : h.taps) {
-            const bool outside = outside_d || (!t.flat && !inside(block.begin.h + qh + th.offset, problem_.input.h));
+            const std::int64_t ih = (block.begin.h + qh) * t.axes[1].stride + th.offset;
+            const bool outside = outside_d || (!t.flat && !inside(ih, problem_.input.h));
             for (const Tap& tw : w.taps) {
               if (!outside) taps.push_back({panel_offset(td, th, tw), b_offset});
               b_offset += step;
@@ -182,7 +185,7 @@ class Direct final : public Prepared {
         }
         args.taps = taps.data();
         args.tap_count = static_cast<std::int64_t>(taps.size());
-        args.a = panel + (qd * t.panel.h + qh) * t.panel.w * t.ld;
+        args.a = panel + (qd * t.axes[0].stride * t.panel.h + qh * t.axes[1].stride) * t.panel.w * t.ld;
         T* row = staging + (qd * t.block.h + qh) * row_pitch + w.out_begin * t.lanes;
         for (std::int64_t j = 0; j < vectors; ++j) args.c[j] = row + j * plane_pitch;
         product_(args);

@@ -9,7 +9,8 @@ namespace convt3d {
 namespace {
 
 DirectAxis make_axis(const Problem& problem, int axis) {
-  DirectAxis result{.phases = axis_phases(problem, axis), .positions = 0, .lowest = 0, .highest = 0};
+  DirectAxis result{
+      .phases = axis_phases(problem, axis), .positions = 0, .lowest = 0, .highest = 0, .stride = problem.input_stride[axis]};
   bool first = true;
   for (const AxisPhase& phase : result.phases) {
     result.positions = std::max(result.positions, phase.count);
@@ -27,14 +28,23 @@ DirectAxis make_axis(const Problem& problem, int axis) {
 bool is_short(std::int64_t columns) { return columns <= 20; }
 
 void shape_panel(DirectTiling& t) {
-  t.flat = is_short(t.block.w) && t.block.h > 1;
+  const bool dense = t.axes[1].stride == 1 && t.axes[2].stride == 1;
+  t.flat = is_short(t.block.w) && t.block.h > 1 && dense;
   t.shifts = t.flat ? t.axes[2].halo() + 1 : 1;
-  t.panel = {t.block.d + t.axes[0].halo(), t.block.h + t.axes[1].halo(), t.flat ? t.block.w : t.block.w + t.axes[2].halo()};
+  t.panel = {t.axes[0].span(t.block.d), t.axes[1].span(t.block.h), t.flat ? t.block.w : t.axes[2].span(t.block.w)};
   t.panel_size = t.shifts * t.panel.d * t.panel.h * t.panel.w * t.ld;
   t.staging_size = t.block.d * t.block.h * t.block.w * t.axes[2].phases.back().out_step * t.nr * t.lanes;
 }
 
 }  // namespace
+
+bool DirectAxis::reads(std::int64_t i) const {
+  if (stride == 1) return true;
+  return std::any_of(phases.begin(), phases.end(), [&](const AxisPhase& phase) {
+    return std::any_of(phase.taps.begin(), phase.taps.end(),
+                       [&](const Tap& tap) { return (i + lowest - tap.offset) % stride == 0; });
+  });
+}
 
 // A task's cycles times the tasks of the busiest thread. The clock in the last line fits the
 // estimate to measured times, so that estimates of different algorithms compare.

@@ -18,8 +18,13 @@ struct DirectAxis {
   std::int64_t positions = 0;  ///< the largest count of a phase
   std::int64_t lowest = 0;     ///< least and greatest tap offset of all phases
   std::int64_t highest = 0;
+  std::int64_t stride = 1;  ///< inputs from one position to the next
 
   std::int64_t halo() const { return highest - lowest; }
+  /// Inputs that so many positions span, halo included.
+  std::int64_t span(std::int64_t count) const { return (count - 1) * stride + 1 + halo(); }
+  /// Whether any position reads input lowest + i: not so where the stride passes over more than the taps cover.
+  bool reads(std::int64_t i) const;
 };
 
 struct DirectTiling {

@@ -265,6 +265,7 @@ auto with_tiling(const Query& query, Function&& function) {
 std::string rejects(const Query& query) {
   // Residues are enumerated, and a zero weight stands for every tap that a residue lacks.
   const Problem& p = query.problem;
+  if (is_strided(p)) return kNoInputStride;
   for (int axis = 0; axis < 3; ++axis) {
     if (p.stride[axis] > 16 || p.dilation[axis] > 16) return "a stride or dilation above 16";
   }

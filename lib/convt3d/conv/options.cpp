@@ -1,55 +1,32 @@
 #include "convt3d/conv/options.hpp"
 
+#include <algorithm>
 #include <cmath>
 
-#include "convt3d/base/error.hpp"
+#include "convt3d/conv/requirements.hpp"
 
 namespace convt3d {
 namespace {
 
-[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorKind::kShape, "ConvTranspose3d: " + what); }
-
-void require_at_least(const char* name, const Extent3& value, std::int64_t least) {
-  for (int axis = 0; axis < 3; ++axis) {
-    if (value[axis] >= least) continue;
-    refuse(std::string(name) + " " + to_string(value) + " is " + std::to_string(value[axis]) + " on the " +
-           kAxisNames[axis] + " axis; expected at least " + std::to_string(least));
-  }
-}
-
-void require_channels(const char* name, std::int64_t channels, std::int64_t groups) {
-  const std::string found = std::string(name) + " is " + std::to_string(channels);
-  if (channels < 1) refuse(found + "; expected at least 1");
-  if (channels % groups != 0) {
-    refuse(found + ", not divisible by groups = " + std::to_string(groups) + "; expected a multiple of it, such as " +
-           std::to_string((channels / groups + 1) * groups));
-  }
-}
+constexpr const char* kModule = "ConvTranspose3d";
 
 }  // namespace
 
 void validate(const ConvTranspose3dOptions& options) {
-  if (options.groups < 1) refuse("groups is " + std::to_string(options.groups) + "; expected at least 1");
-  require_channels("in_channels", options.in_channels, options.groups);
-  require_channels("out_channels", options.out_channels, options.groups);
-  require_at_least("kernel_size", options.kernel_size, 1);
-  require_at_least("stride", options.stride, 1);
-  require_at_least("padding", options.padding, 0);
-  require_at_least("output_padding", options.output_padding, 0);
-  require_at_least("dilation", options.dilation, 1);
+  require_channels(kModule, options.in_channels, options.out_channels, options.groups);
+  require_at_least(kModule, "kernel_size", options.kernel_size, 1);
+  require_at_least(kModule, "stride", options.stride, 1);
+  require_at_least(kModule, "padding", options.padding, 0);
+  require_at_least(kModule, "output_padding", options.output_padding, 0);
+  require_at_least(kModule, "dilation", options.dilation, 1);
   for (int axis = 0; axis < 3; ++axis) {
     const std::int64_t limit = std::max(options.stride[axis], options.dilation[axis]);
     if (options.output_padding[axis] < limit) continue;
-    refuse("output_padding " + to_string(options.output_padding) + " is " + std::to_string(options.output_padding[axis]) +
-           " on the " + kAxisNames[axis] + " axis; expected less than stride or dilation there: 0 to " +
-           std::to_string(limit - 1));
+    refuse(kModule, "output_padding " + to_string(options.output_padding) + " is " +
+                        std::to_string(options.output_padding[axis]) + " on the " + kAxisNames[axis] +
+                        " axis; expected less than stride or dilation there: 0 to " + std::to_string(limit - 1));
   }
-  if (options.dtype != DType::kFloat32 && options.dtype != DType::kFloat64) {
-    refuse("dtype is " + std::string(name_of(options.dtype)) + "; computed in are float32 and float64");
-  }
-  if (!options.device.empty() && options.device != "cpu") {
-    refuse("device is \"" + options.device + "\"; this library computes on the \"cpu\" only");
-  }
+  require_computed(kModule, options.dtype, options.device);
 }
 
 std::string extra_repr(const ConvTranspose3dOptions& options) {

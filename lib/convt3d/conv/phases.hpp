@@ -9,16 +9,16 @@
 
 namespace convt3d {
 
-/// One kernel element of a phase: output q of the phase reads input q + offset through kernel index `kernel`.
+/// One kernel element of a phase: output q of the phase reads input q*input_stride + offset through kernel index `kernel`.
 struct Tap {
   std::int64_t kernel = 0;
   std::int64_t offset = 0;
 };
 
 /// On one axis, all outputs with equal (o + padding) mod stride:
-///   out[out_begin + q*out_step] = Σ_taps in[q + offset] · weight[kernel],   0 <= q < count
-/// with inputs outside the volume counting as zero. Derivation: docs/math.md. A phase may have no taps (its outputs are the
-/// bias alone); taps are in ascending order of the kernel index.
+///   out[out_begin + q*out_step] = Σ_taps in[q*input_stride + offset] · weight[kernel],   0 <= q < count
+/// with inputs outside the volume counting as zero; input_stride is 1 but for strided convolutions (Problem). Derivation:
+/// docs/math.md. A phase may have no taps (its outputs are the bias alone); taps are in ascending order of the kernel index.
 struct AxisPhase {
   std::int64_t out_begin = 0;
   std::int64_t out_step = 1;

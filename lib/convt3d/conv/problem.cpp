@@ -5,6 +5,7 @@
 #include "convt3d/base/checked.hpp"
 #include "convt3d/base/error.hpp"
 #include "convt3d/base/tensor.hpp"
+#include "convt3d/conv/conv3d_shape.hpp"
 #include "convt3d/conv/phases.hpp"
 #include "convt3d/conv/shape.hpp"
 
@@ -22,12 +23,19 @@ double inside_pairs(const Problem& problem, int axis) {
   double pairs = 0;
   for (const AxisPhase& phase : axis_phases(problem, axis)) {
     for (const Tap& tap : phase.taps) {
-      const std::int64_t first = std::max<std::int64_t>(0, -tap.offset);
-      const std::int64_t last = std::min(phase.count, problem.input[axis] - tap.offset);
+      const std::int64_t step = problem.input_stride[axis];
+      const std::int64_t first = std::max<std::int64_t>(0, ceil_div(-tap.offset, step));
+      const std::int64_t last = std::min(phase.count, ceil_div(problem.input[axis] - tap.offset, step));
       pairs += static_cast<double>(std::max<std::int64_t>(0, last - first));
     }
   }
   return pairs;
+}
+
+void require_byte_counts(const Problem& p) {
+  byte_count({p.n, p.ci, p.input.d, p.input.h, p.input.w}, p.dtype);
+  byte_count({p.n, p.co, p.output.d, p.output.h, p.output.w}, p.dtype);
+  byte_count({p.ci, p.co / p.groups, p.kernel.d, p.kernel.h, p.kernel.w}, p.dtype);
 }
 
 }  // namespace
@@ -53,13 +61,33 @@ Problem make_problem(const ConvTranspose3dOptions& options, std::int64_t n, cons
                                        std::to_string(problem.stride[axis]) + " on the " + kAxisNames[axis] +
                                        " axis; computed are strides of 1 to " + std::to_string(kMostStride));
   }
-  const Extent3& o = problem.output;
-  const Extent3& k = problem.kernel;
-  byte_count({n, problem.ci, input.d, input.h, input.w}, problem.dtype);
-  byte_count({n, problem.co, o.d, o.h, o.w}, problem.dtype);
-  byte_count({problem.ci, problem.co / problem.groups, k.d, k.h, k.w}, problem.dtype);
+  require_byte_counts(problem);
   return problem;
 }
+
+Problem make_problem(const Conv3dOptions& options, std::int64_t n, const Extent3& input) {
+  Problem problem{.n = n,
+                  .ci = options.in_channels,
+                  .co = options.out_channels,
+                  .groups = options.groups,
+                  .input = input,
+                  .output = output_extent(options, input),
+                  .kernel = options.kernel_size,
+                  .stride = 1,
+                  .dilation = options.dilation,
+                  .input_stride = options.stride,
+                  .bias = options.bias,
+                  .dtype = options.dtype};
+  const Extent3 before = padding_of(options).begin;
+  for (int axis = 0; axis < 3; ++axis) {
+    problem.padding[axis] = problem.dilation[axis] * (problem.kernel[axis] - 1) - before[axis];
+    if (problem.output[axis] == 1) problem.input_stride[axis] = 1;  // the only output stands at 0
+  }
+  require_byte_counts(problem);
+  return problem;
+}
+
+bool is_strided(const Problem& problem) { return problem.input_stride != Extent3(1); }
 
 std::string to_string(const Problem& p) {
   const Extent3& i = p.input;
@@ -67,6 +95,7 @@ std::string to_string(const Problem& p) {
                      std::to_string(i.h) + "x" + std::to_string(i.w) + " -> " + std::to_string(p.co) + ", k" +
                      short_size(p.kernel) + " s" + short_size(p.stride) + " p" + short_size(p.padding);
   if (p.dilation != Extent3(1)) text += " d" + short_size(p.dilation);
+  if (is_strided(p)) text += " input stride " + short_size(p.input_stride);
   if (p.groups != 1) text += " g" + std::to_string(p.groups);
   if (p.dtype == DType::kFloat64) text += " float64";
   return text;

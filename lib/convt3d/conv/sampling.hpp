@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "convt3d/conv/conv3d_options.hpp"
 #include "convt3d/conv/options.hpp"
 
 namespace convt3d {
@@ -17,6 +18,9 @@ struct Sampling {
 
 /// With the kernel centred on its support, (o + padding - dilation*(kernel-1)/2) / stride.
 Sampling sampling_of(const ConvTranspose3dOptions& options);
+
+/// Likewise of a convolution: o*stride - padding + dilation*(kernel-1)/2.
+Sampling sampling_of(const Conv3dOptions& options);
 
 /// `first`, then `second` on its output.
 Sampling compose(const Sampling& first, const Sampling& second);

@@ -310,6 +310,7 @@ auto with_tiling(const Query& query, Function&& function) {
 
 std::string rejects(const Query& query) {
   const Problem& p = query.problem;
+  if (is_strided(p)) return kNoInputStride;
   if (p.ci != p.groups || p.co != p.groups) return "more than one channel per group";
   if (!query.separable) return "kernels that are not separable";
   for (int axis = 0; axis < 3; ++axis) {

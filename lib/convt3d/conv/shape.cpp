@@ -5,13 +5,13 @@
 #include <string>
 
 #include "convt3d/base/checked.hpp"
-#include "convt3d/base/error.hpp"
 #include "convt3d/conv/phases.hpp"
+#include "convt3d/conv/requirements.hpp"
 
 namespace convt3d {
 namespace {
 
-[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorKind::kShape, "ConvTranspose3d: " + what); }
+constexpr const char* kModule = "ConvTranspose3d";
 
 /// The formula on one axis, without output_padding; nullopt past 63 bits.
 std::optional<std::int64_t> least_output(const ConvTranspose3dOptions& options, const Extent3& input, int axis) {
@@ -21,31 +21,26 @@ std::optional<std::int64_t> least_output(const ConvTranspose3dOptions& options, 
   return checked_add(checked_add(checked_add(spread, reach), cut), 1);
 }
 
-void require_input(const Extent3& input) {
-  for (int axis = 0; axis < 3; ++axis) {
-    if (input[axis] >= 1) continue;
-    refuse("the input " + to_string(input) + " is empty on the " + kAxisNames[axis] + " axis; expected at least 1 voxel");
-  }
-}
-
 }  // namespace
 
 Extent3 output_extent(const ConvTranspose3dOptions& options, const Extent3& input) {
   validate(options);
-  require_input(input);
+  require_voxels(kModule, input);
   Extent3 output;
   for (int axis = 0; axis < 3; ++axis) {
     const auto extent = checked_add(least_output(options, input, axis), options.output_padding[axis]);
     if (!extent) {
-      refuse("the output's " + std::string(kAxisNames[axis]) + " for an input of " + to_string(input) + " passes 63 bits");
+      refuse(kModule,
+             "the output's " + std::string(kAxisNames[axis]) + " for an input of " + to_string(input) + " passes 63 bits");
     }
     if (*extent < 1) {
       // least + output_padding >= 1  <=>  padding <= (least + 2*padding + output_padding - 1) / 2
       const std::int64_t padding = options.padding[axis];
       const std::int64_t most = (*extent + padding + (padding - 1)) / 2;  // in an order that cannot overflow
-      refuse("the output's " + std::string(kAxisNames[axis]) + " would be " + std::to_string(*extent) + " for an input of " +
-             to_string(input) + "; expected at least 1, which " +
-             (most >= 0 ? "padding 0 to " + std::to_string(most) + " gives there" : "a larger input or kernel gives"));
+      refuse(kModule,
+             "the output's " + std::string(kAxisNames[axis]) + " would be " + std::to_string(*extent) + " for an input of " +
+                 to_string(input) + "; expected at least 1, which " +
+                 (most >= 0 ? "padding 0 to " + std::to_string(most) + " gives there" : "a larger input or kernel gives"));
     }
     output[axis] = *extent;
   }
@@ -55,10 +50,10 @@ Extent3 output_extent(const ConvTranspose3dOptions& options, const Extent3& inpu
 Extent3 output_padding_for(const ConvTranspose3dOptions& options, const Extent3& input,
                            std::span<const std::int64_t> output_size) {
   validate(options);
-  require_input(input);
+  require_voxels(kModule, input);
   if (output_size.size() < 3 || output_size.size() > 5) {
-    refuse("output_size has " + std::to_string(output_size.size()) +
-           " entries; expected 3 (depth, height, width), or the output's rank");
+    refuse(kModule, "output_size has " + std::to_string(output_size.size()) +
+                        " entries; expected 3 (depth, height, width), or the output's rank");
   }
   const auto spatial = output_size.last(3);
   Extent3 output_padding;
@@ -66,12 +61,13 @@ Extent3 output_padding_for(const ConvTranspose3dOptions& options, const Extent3&
     const auto least = least_output(options, input, axis);
     const auto most = checked_add(least, options.stride[axis] - 1);
     if (!most)
-      refuse("the output's " + std::string(kAxisNames[axis]) + " for an input of " + to_string(input) + " passes 63 bits");
+      refuse(kModule,
+             "the output's " + std::string(kAxisNames[axis]) + " for an input of " + to_string(input) + " passes 63 bits");
     const std::int64_t wanted = spatial[static_cast<std::size_t>(axis)];
     if (wanted < *least || wanted > *most) {
-      refuse("output_size " + std::to_string(wanted) + " on the " + kAxisNames[axis] +
-             " axis cannot be had from an input of " + to_string(input) + "; expected " + std::to_string(*least) + " to " +
-             std::to_string(*most));
+      refuse(kModule, "output_size " + std::to_string(wanted) + " on the " + kAxisNames[axis] +
+                          " axis cannot be had from an input of " + to_string(input) + "; expected " +
+                          std::to_string(*least) + " to " + std::to_string(*most));
     }
     output_padding[axis] = wanted - *least;
   }
@@ -79,20 +75,8 @@ Extent3 output_padding_for(const ConvTranspose3dOptions& options, const Extent3&
 }
 
 Shape output_shape(const ConvTranspose3dOptions& options, const Shape& input) {
-  if (input.size() != 4 && input.size() != 5) {
-    refuse("the input " + to_string(input) + " has rank " + std::to_string(input.size()) +
-           "; expected 5 (N, C, D, H, W), or 4 (C, D, H, W)");
-  }
-  const std::size_t c = input.size() - 4;
-  if (input[c] != options.in_channels) {
-    refuse("the input " + to_string(input) + " has " + std::to_string(input[c]) +
-           " channels; expected in_channels = " + std::to_string(options.in_channels));
-  }
-  const Extent3 output = output_extent(options, {input[c + 1], input[c + 2], input[c + 3]});
-  Shape shape = input;
-  shape[c] = options.out_channels;
-  for (int axis = 0; axis < 3; ++axis) shape[c + 1 + static_cast<std::size_t>(axis)] = output[axis];
-  return shape;
+  return output_shape(kModule, options.in_channels, options.out_channels, input,
+                      [&](const Extent3& extent) { return output_extent(options, extent); });
 }
 
 Box3 required_input(const ConvTranspose3dOptions& options, const Extent3& input, const Box3& output) {

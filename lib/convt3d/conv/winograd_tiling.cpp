@@ -143,6 +143,7 @@ double choose_block(WinogradTiling& t, const Query& query) {
 /// Everything but schemes and block; returns why the problem cannot be run, or "".
 std::string prepare_axes(const Query& query, WinogradTiling& t, std::array<int, 3>& taps) {
   const Problem& p = query.problem;
+  if (is_strided(p)) return kNoInputStride;
   if (p.dtype != DType::kFloat32) return "computes in float32 only";
   t.lanes = kernels::lanes<float>(query.machine.isa);
   if (t.lanes < 4) return "no vectors";

@@ -2,6 +2,7 @@
 
 #include "convt3d/base/error.hpp"
 #include "convt3d/conv/shape.hpp"
+#include "convt3d/nn/conv3d.hpp"
 #include "convt3d/nn/conv_transpose3d.hpp"
 
 namespace convt3d::functional {
@@ -26,6 +27,27 @@ Tensor conv_transpose3d(const Tensor& input, const Tensor& weight, const std::op
                                        .device = {}};
   return ConvTranspose3d(options, weight, bias)
       .forward(input, {.output_size = {}, .threads = arguments.threads, .observer = nullptr});
+}
+
+Tensor conv3d(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias,
+              const Conv3dArguments& arguments) {
+  const Shape& w = weight.shape();
+  if (w.size() != 5) {
+    throw Error(ErrorKind::kShape, "conv3d: weight has shape " + to_string(w) +
+                                       "; expected 5-D (out_channels, in_channels/groups, kD, kH, kW)");
+  }
+  const Conv3dOptions options{.in_channels = w[1] * arguments.groups,
+                              .out_channels = w[0],
+                              .kernel_size = {w[2], w[3], w[4]},
+                              .stride = arguments.stride,
+                              .padding = arguments.padding,
+                              .dilation = arguments.dilation,
+                              .groups = arguments.groups,
+                              .bias = bias.has_value(),
+                              .padding_mode = PadMode::kZeros,
+                              .dtype = weight.dtype(),
+                              .device = {}};
+  return Conv3d(options, weight, bias).forward(input, {.threads = arguments.threads, .observer = nullptr});
 }
 
 }  // namespace convt3d::functional

@@ -14,9 +14,6 @@
 namespace convt3d {
 namespace {
 
-constexpr std::array<std::pair<PadMode, std::string_view>, 3> kModeNames = {
-    {{PadMode::kZeros, "zeros"}, {PadMode::kReplicate, "replicate"}, {PadMode::kReflect, "reflect"}}};
-
 /// In PyTorch's order, which starts at the fastest axis: "(left, right, top, bottom, front, back)".
 std::string pytorch_order(const Margins& margins) {
   std::string text = "(";
@@ -83,8 +80,7 @@ void gather_row(const AxisMap& map, const T* input, T* output) {
 
 /// Output row (n, c, od, oh) from input row (n, c, maps[0][od], maps[1][oh]), or zeros.
 template <typename T>
-void gather(const Tensor& input, Tensor& output, const std::array<AxisMap, 3>& maps, int threads) {
-  const ConstTensorView from = input.view();
+void gather(const ConstTensorView& from, Tensor& output, const std::array<AxisMap, 3>& maps, int threads) {
   const TensorView to = output.view();
   constexpr std::int64_t kGrainElements = std::int64_t{1} << 16;
   parallel_for(threads, to.n * to.c * to.extent.d * to.extent.h, ceil_div(kGrainElements, to.extent.w),
@@ -119,13 +115,19 @@ class GatherLayer : public Layer {
   }
 
   Tensor forward(Tensor input, const RunOptions& options) const override {
-    Tensor output = Tensor::empty(output_shape(input.shape()), input.dtype());
+    require_volumes(input.shape());
+    return gathered(std::as_const(input).view(), options.threads);
+  }
+
+  Tensor gathered(const ConstTensorView& input, int threads) const {
+    const Extent3& extent = input.extent;
+    Tensor output = Tensor::empty(output_shape({input.n, input.c, extent.d, extent.h, extent.w}), input.dtype);
     std::array<AxisMap, 3> maps;
     for (int axis = 0; axis < 3; ++axis) {
       const auto at = static_cast<std::size_t>(axis);
-      maps[at] = axis_map(axis, input.shape()[at + 2], output.shape()[at + 2]);
+      maps[at] = axis_map(axis, extent[axis], output.shape()[at + 2]);
     }
-    with_element_type(input.dtype(), [&]<typename T>(T) { gather<T>(input, output, maps, options.threads); });
+    with_element_type(input.dtype, [&]<typename T>(T) { gather<T>(input, output, maps, threads); });
     return output;
   }
 
@@ -235,12 +237,8 @@ class CropLayer final : public GatherLayer {
 
 }  // namespace
 
-std::optional<PadMode> pad_mode_from_name(std::string_view name) {
-  for (const auto& [mode, its_name] : kModeNames) {
-    if (its_name == name) return mode;
-  }
-  return std::nullopt;
-}
+Tensor padded(const ConstTensorView& input, const Pad& pad, int threads) { return PadLayer(pad).gathered(input, threads); }
+Shape padded_shape(const Shape& input, const Pad& pad) { return PadLayer(pad).output_shape(input); }
 
 std::unique_ptr<Layer> make_layer(const Pad& pad) { return std::make_unique<PadLayer>(pad); }
 std::unique_ptr<Layer> make_layer(const Crop& crop) { return std::make_unique<CropLayer>(crop); }

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Writes the goldens of the transposed convolution from PyTorch (made with Debian 12's python3-torch, 1.13).
+"""Writes the goldens of both convolutions from PyTorch (made with Debian 12's python3-torch, 1.13).
 
     make_goldens.py FOLDER
 
   conv_transpose3d.txt   one case per line, key=value; what the layer and its input are, and where its values lie in
   conv_transpose3d.bin   little-endian values in the case's dtype. Weight, bias and input are drawn, in this order, from the
                          linear congruential generator below, seeded with `seed`; of the output every `step`-th element is kept.
+  conv3d.txt, conv3d.bin the same of the convolution; padding may be a word
+  conv3d_extra_repr.txt  parameters, a tab, and what PyTorch prints of them
   extra_repr.txt         parameters, a tab, and what PyTorch prints of them
   output_padding.txt     parameters, an input extent and an output_size, a tab, and the output_padding or "refused"
 
@@ -124,6 +126,74 @@ def conv_transpose3d(folder):
     (folder / "conv_transpose3d.bin").write_bytes(values)
 
 
+def convolution(name, x, w, stride=1, padding=0, dilation=1, groups=1, bias=True, padding_mode="zeros"):
+    """x is (N, C, D, H, W), w is (C', C/groups, kd, kh, kw)."""
+    padding = padding if isinstance(padding, str) else triple(padding)
+    return dict(name=name, x=x, w=w, stride=triple(stride), padding=padding, dilation=triple(dilation), groups=groups,
+                bias=bias, padding_mode=padding_mode)
+
+
+CONVOLUTIONS = [
+    convolution("k3s1p1", (2, 5, 4, 5, 6), (7, 5, 3, 3, 3), padding=1),
+    convolution("k3s2p1", (1, 6, 7, 8, 9), (5, 6, 3, 3, 3), stride=2, padding=1),
+    convolution("k2s2", (2, 3, 5, 6, 7), (4, 3, 2, 2, 2), stride=2, bias=False),
+    convolution("k1s2", (1, 9, 5, 6, 7), (17, 9, 1, 1, 1), stride=2),
+    convolution("k4s2p1", (1, 3, 6, 7, 8), (6, 3, 4, 4, 4), stride=2, padding=1),
+    convolution("k4s4_patches", (1, 1, 8, 9, 12), (20, 1, 4, 4, 4), stride=4),
+    convolution("k345s123p012", (1, 4, 6, 7, 9), (4, 2, 3, 4, 5), stride=(1, 2, 3), padding=(0, 1, 2), groups=2),
+    convolution("depthwise_k7p3", (1, 5, 6, 7, 8), (5, 1, 7, 7, 7), padding=3, groups=5),
+    convolution("depthwise_k3s2", (2, 6, 5, 6, 7), (6, 1, 3, 3, 3), stride=2, padding=1, groups=6),
+    convolution("dilated_d2", (1, 8, 9, 7, 8), (8, 8, 3, 3, 3), padding=2, dilation=2),
+    convolution("dilated_s3d2", (1, 3, 9, 8, 10), (4, 3, 3, 2, 3), stride=3, padding=(2, 1, 0), dilation=2),
+    convolution("padding_beyond_kernel", (1, 4, 3, 4, 5), (6, 4, 2, 3, 1), padding=(3, 4, 2)),
+    convolution("padding_beyond_kernel_s2", (1, 2, 3, 4, 5), (3, 2, 3, 1, 2), stride=2, padding=(4, 3, 5)),
+    convolution("kernel_covers_input", (2, 3, 3, 4, 5), (8, 3, 3, 4, 5), stride=(1, 2, 5)),
+    convolution("stride_beyond_input", (1, 2, 3, 4, 5), (3, 2, 2, 2, 2), stride=9),
+    convolution("same_even", (1, 3, 4, 5, 6), (4, 3, 2, 4, 3), padding="same"),
+    convolution("same_dilated", (1, 3, 6, 5, 7), (4, 3, 3, 4, 2), padding="same", dilation=(1, 1, 3)),
+    convolution("same_replicate", (1, 2, 4, 5, 6), (3, 2, 2, 4, 3), padding="same", padding_mode="replicate"),
+    convolution("valid", (1, 3, 4, 5, 6), (4, 3, 2, 4, 3), padding="valid", stride=2),
+    convolution("replicate", (2, 3, 4, 5, 6), (4, 3, 3, 3, 3), padding=(2, 1, 3), padding_mode="replicate"),
+    convolution("replicate_s2", (1, 3, 4, 5, 6), (4, 3, 3, 4, 2), stride=2, padding=(2, 1, 3), padding_mode="replicate"),
+    convolution("reflect", (1, 4, 4, 5, 6), (4, 2, 3, 3, 3), padding=(1, 2, 3), groups=2, padding_mode="reflect"),
+    convolution("reflect_s2", (1, 3, 4, 5, 6), (2, 3, 5, 3, 3), stride=(2, 1, 3), padding=(2, 0, 1), padding_mode="reflect"),
+    convolution("reflect_without_padding", (1, 3, 4, 5, 6), (2, 3, 2, 2, 2), padding_mode="reflect"),
+]
+
+
+def as_padding(padding):
+    return padding if isinstance(padding, str) else join(padding)
+
+
+def conv3d(folder):
+    lines, values, prints = [], bytearray(), []
+    for seed, case_ in enumerate(CONVOLUTIONS, start=1001):
+        parts = [f"seed={seed} w={join(case_['w'])} bias={int(case_['bias'])} stride={join(case_['stride'])} "
+                 f"padding={as_padding(case_['padding'])} dilation={join(case_['dilation'])} groups={case_['groups']} "
+                 f"padding_mode={case_['padding_mode']}"]
+        for dtype, batched in itertools.product((torch.float32, torch.float64), (True, False)):
+            draw = Lcg(seed)
+            tensor = lambda shape: torch.tensor(draw.symmetric(shape), dtype=dtype)
+            layer = torch.nn.Conv3d(case_["x"][1], case_["w"][0], case_["w"][2:], case_["stride"], case_["padding"],
+                                    case_["dilation"], case_["groups"], case_["bias"], case_["padding_mode"], dtype=dtype)
+            with torch.no_grad():
+                layer.weight.copy_(tensor(case_["w"]))
+                if case_["bias"]:
+                    layer.bias.copy_(tensor((case_["w"][0],)))
+                x = tensor(case_["x"])
+                y = layer(x if batched else x[0])
+            step = next(step for step in STEPS if y.numel() // step <= MOST_VALUES)
+            kept = np.ascontiguousarray(y.numpy().ravel()[::step])
+            name = case_["name"] + ("" if batched else "_unbatched") + ("_float64" if dtype == torch.float64 else "")
+            lines.append(f"name={name} dtype={str(dtype)[6:]} x={join(case_['x'] if batched else case_['x'][1:])} {parts[0]} "
+                         f"y={join(y.shape)} step={step} values={len(values)},{kept.size}")
+            values += kept.astype(kept.dtype.newbyteorder("<")).tobytes()
+        prints.append(f"{parts[0]}\t{layer.extra_repr()}")
+    (folder / "conv3d.txt").write_text("\n".join(lines) + "\n")
+    (folder / "conv3d.bin").write_bytes(values)
+    (folder / "conv3d_extra_repr.txt").write_text("\n".join(prints) + "\n")
+
+
 def parameters(in_channels, out_channels, kernel_size, **rest):
     """The key=value line of a module's parameters, and the module."""
     module = torch.nn.ConvTranspose3d(in_channels, out_channels, kernel_size, **rest)
@@ -175,6 +245,7 @@ def main():
     torch.set_num_threads(1)
     folder = pathlib.Path(sys.argv[1])
     conv_transpose3d(folder)
+    conv3d(folder)
     extra_repr(folder)
     output_padding(folder)
 
