@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -32,6 +33,12 @@ inline std::vector<Document> read_documents() {
   return documents;
 }
 
+/// The bytes of a file of goldens/.
+inline std::string read_golden(const std::string& name) {
+  std::ifstream file(CONVT3D_MODEL_TESTS "/goldens/" + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 /// The weight files that the documents name.
 inline void write_weight_files(const TemporaryFolder& folder) {
   const std::string w222 = npy_floats("(1, 1, 2, 2, 2)", 8);
@@ -49,6 +56,13 @@ inline void write_weight_files(const TemporaryFolder& folder) {
   folder.write("w.bin", std::string(32, '\0'));
   folder.write("odd.bin", std::string(12, '\0'));
   std::filesystem::create_directory(folder.path() / "folder.npy");
+  std::filesystem::create_directory(folder.path() / "folder.safetensors");
+  for (const std::string name : {"tensors.safetensors", "stored.npz", "deflated.npz"}) {
+    const std::string bytes = read_golden(name);
+    folder.write(name, bytes);
+    folder.write("cut" + std::filesystem::path(name).extension().string(),
+                 std::string_view(bytes).substr(0, bytes.size() - 1));
+  }
 }
 
 }  // namespace testing_support

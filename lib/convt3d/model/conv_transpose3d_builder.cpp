@@ -48,14 +48,12 @@ Said parse_said(const Node& layer, BuildContext& context) {
   said.out_channels = find_count(layer, "out_channels");
   said.groups = find_count(layer, "groups");
   if (const auto kernel_size = layer.find("kernel_size")) said.kernel_size = kernel_size->extent(1);
-  if (const auto bias = layer.find("bias")) said.bias = bias->boolean();
+  if (const auto has_bias = layer.find("bias")) said.bias = has_bias->boolean();
   const std::optional<DType> dtype = parse_dtype(layer);
   if (dtype && *dtype != DType::kFloat32 && *dtype != DType::kFloat64) said.stored_dtype = dtype;
-  if (const auto weights = layer.find("weights")) {
-    weights->require_object(kWeights);
-    if (const auto weight = weights->find("weight")) said.weight_source = parse_weight_source(*weight, context.files);
-    if (const auto bias = weights->find("bias")) said.bias_source = parse_weight_source(*bias, context.files);
-  }
+  auto [weight, bias] = parse_weights(layer, kWeights, context.files);
+  said.weight_source = std::move(weight);
+  said.bias_source = std::move(bias);
   return said;
 }
 

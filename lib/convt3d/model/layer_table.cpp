@@ -57,11 +57,7 @@ BuiltLayer build_prelu(const Node& layer, BuildContext& context) {
   if (const auto given = layer.find("num_parameters")) count = given->integer(1);
   const double init = layer.number_or(0.25, "init");
 
-  std::optional<WeightSource> source;
-  if (const auto weights = layer.find("weights")) {
-    weights->require_object(kWeights);
-    if (const auto weight = weights->find("weight")) source = parse_weight_source(*weight, context.files);
-  }
+  auto [source] = parse_weights(layer, kWeights, context.files);
   if (!source) source = WeightSource{.node = layer, .form = WeightSource::Form::kConstant, .constant = init};
   if (source->form != WeightSource::Form::kValues && source->form != WeightSource::Form::kConstant) {
     source->node.fail("PReLU's weight is a list, a file or a constant");

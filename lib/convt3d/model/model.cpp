@@ -117,16 +117,11 @@ void parse_version(const Node& root) {
 }  // namespace
 
 Model load_model(const std::filesystem::path& path) {
-  constexpr std::array<std::string_view, 6> kKeys = {"$schema", "version", "name", "description", "output", "layers"};
+  constexpr std::array<std::string_view, 7> kKeys = {"$schema", "version", "name",  "description",
+                                                     "weights", "output",  "layers"};
   const std::string text = read_config_text(path);
   const nlohmann::json document = parse_strict_json(text, path.string());
   const Node root(document, path.string());
-  if (root.is_object()) {
-    if (const auto weights = root.find("weights")) {
-      weights->fail("weight files with keys (.safetensors, .npz) cannot be read yet",
-                    {R"(give each layer "weights": {"weight": {"file": "name.npy"}, "bias": ...})"});
-    }
-  }
   root.require_object(kKeys);
 
   Model model;
@@ -143,7 +138,9 @@ Model load_model(const std::filesystem::path& path) {
     layers.fail("at most " + std::to_string(kMaxLayers) + " layers, found " + std::to_string(layers.size()));
   }
   BuildContext context{.files = WeightFiles(path.parent_path()), .earlier = EarlierLayers(layers)};
+  if (const auto weights = root.find("weights")) context.files.open_top(*weights);
   parse_layers(layers, context, model);
+  context.files.require_all_used();
   model.warnings = std::move(context.warnings);
   return model;
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "convt3d/base/error.hpp"
@@ -20,29 +21,31 @@ constexpr std::size_t kMaxRank = 32;                // numpy's own
 
 [[noreturn]] void fail(const std::string& what) { throw Error(ErrorKind::kConfig, "not a valid .npy file: " + what); }
 
-void read_bytes(std::istream& file, void* to, std::int64_t bytes, const char* what) {
-  file.read(static_cast<char*>(to), bytes);
-  if (file.gcount() != bytes) fail("it ends within " + std::string(what));
+void read_bytes(const ReadBytes& read, void* to, std::int64_t bytes, const char* what) {
+  if (read(to, bytes) != bytes) fail("it ends within " + std::string(what));
 }
 
-/// The header's text: a Python dict literal such as {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }.
-std::string read_header_text(std::istream& file) {
+/// The header's text: a Python dict literal such as {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }. Takes what
+/// it reads off `bytes_left`.
+std::string read_header_text(const ReadBytes& read, std::int64_t& bytes_left) {
   std::array<char, 8> start{};
-  read_bytes(file, start.data(), start.size(), "its first bytes");
+  read_bytes(read, start.data(), start.size(), "its first bytes");
   if (std::string_view(start.data(), kMagic.size()) != kMagic) fail("it does not start with \\x93NUMPY");
   const int major = start[6];
   if (major < 1 || major > 3) fail("format version " + std::to_string(major) + "; 1, 2 and 3 are known");
   std::array<unsigned char, 4> length_bytes{};
-  read_bytes(file, length_bytes.data(), major == 1 ? 2 : 4, "its header");
+  const int length_size = major == 1 ? 2 : 4;
+  read_bytes(read, length_bytes.data(), length_size, "its header");
   std::uint32_t length = 0;
   for (std::size_t i = 4; i-- > 0;) length = length << 8 | length_bytes[i];
   if (length > kMaxHeaderBytes) fail("a header of " + std::to_string(length) + " bytes");
   std::string text(length, '\0');
-  read_bytes(file, text.data(), length, "its header");
+  read_bytes(read, text.data(), length, "its header");
+  bytes_left -= static_cast<std::int64_t>(start.size()) + length_size + length;
   return text;
 }
 
-struct NpyHeader {
+struct HeaderItems {
   std::optional<std::string> descr;
   std::optional<bool> fortran_order;
   std::optional<Shape> shape;
@@ -53,8 +56,8 @@ class HeaderParser {
  public:
   explicit HeaderParser(std::string_view text) : rest_(text) {}
 
-  NpyHeader parse() {
-    NpyHeader header;
+  HeaderItems parse() {
+    HeaderItems header;
     expect('{');
     while (!take('}')) {
       const std::string key = string();
@@ -147,7 +150,8 @@ struct StoredType {
 };
 
 StoredType stored_type(const std::string& descr) {
-  constexpr std::array<std::pair<std::string_view, DType>, 11> kCodes = {{{"f2", DType::kFloat16},
+  constexpr std::array<std::pair<std::string_view, DType>, 12> kCodes = {{{"b1", DType::kUInt8},
+                                                                          {"f2", DType::kFloat16},
                                                                           {"f4", DType::kFloat32},
                                                                           {"f8", DType::kFloat64},
                                                                           {"i1", DType::kInt8},
@@ -167,7 +171,7 @@ StoredType stored_type(const std::string& descr) {
     if (order == '|' && size_of(dtype) == 1) return {dtype, false};
   }
   throw Error(ErrorKind::kConfig,
-              "it holds dtype '" + descr + "'; weights are float16, float32, float64 or integers (save with .astype)");
+              "it holds dtype '" + descr + "'; weights are float16, float32, float64, bool or integers (save with .astype)");
 }
 
 std::int64_t data_bytes(const Shape& shape, DType dtype) {
@@ -213,22 +217,34 @@ Tensor from_fortran_order(const Tensor& stored) {
 
 }  // namespace
 
-Tensor read_npy(std::istream& file, std::int64_t file_bytes) {
-  const std::string text = read_header_text(file);
-  const NpyHeader header = HeaderParser(text).parse();
-  if (!header.descr || !header.fortran_order || !header.shape) fail("its header lacks descr, fortran_order or shape");
-  const StoredType stored = stored_type(*header.descr);
-  const std::int64_t wanted = data_bytes(*header.shape, stored.dtype);
-  const std::int64_t present = file_bytes - static_cast<std::int64_t>(file.tellg());
+NpyHeader read_npy_header(const ReadBytes& read, std::int64_t file_bytes) {
+  std::int64_t present = file_bytes;
+  const std::string text = read_header_text(read, present);
+  HeaderItems items = HeaderParser(text).parse();
+  if (!items.descr || !items.fortran_order || !items.shape) fail("its header lacks descr, fortran_order or shape");
+  const StoredType stored = stored_type(*items.descr);
+  const std::int64_t wanted = data_bytes(*items.shape, stored.dtype);
   if (wanted != present) {
-    fail("shape " + to_string(*header.shape) + " of '" + *header.descr + "' takes " + std::to_string(wanted) + " bytes, " +
+    fail("shape " + to_string(*items.shape) + " of '" + *items.descr + "' takes " + std::to_string(wanted) + " bytes, " +
          std::to_string(present) + " are there");
   }
-  Tensor tensor = Tensor::empty(*header.shape, stored.dtype);
-  if (wanted > 0) read_bytes(file, tensor.raw(), wanted, "its data");
-  if (stored.swapped) swap_bytes(tensor);
-  if (*header.fortran_order && header.shape->size() > 1) return from_fortran_order(tensor);
+  return {stored.dtype, std::move(*items.shape), stored.swapped, *items.fortran_order};
+}
+
+Tensor read_npy_data(const ReadBytes& read, const NpyHeader& header) {
+  Tensor tensor = Tensor::empty(header.shape, header.dtype);
+  if (tensor.size_bytes() > 0) read_bytes(read, tensor.raw(), tensor.size_bytes(), "its data");
+  if (header.swapped) swap_bytes(tensor);
+  if (header.fortran_order && header.shape.size() > 1) return from_fortran_order(tensor);
   return tensor;
+}
+
+Tensor read_npy(std::istream& file, std::int64_t file_bytes) {
+  const ReadBytes read = [&](void* to, std::int64_t bytes) {
+    file.read(static_cast<char*>(to), bytes);
+    return static_cast<std::int64_t>(file.gcount());
+  };
+  return read_npy_data(read, read_npy_header(read, file_bytes));
 }
 
 }  // namespace convt3d

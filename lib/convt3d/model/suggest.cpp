@@ -1,6 +1,7 @@
 #include "convt3d/model/suggest.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace convt3d {
@@ -30,19 +31,27 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-std::string did_you_mean(std::string_view word, std::span<const std::string_view> known) {
-  if (word.size() > 64) return "";  // no key is near that, and the distance takes the product of the lengths
-  std::string_view nearest;
-  std::size_t least = word.size() + 64;
-  for (const std::string_view candidate : known) {
-    const std::size_t distance = edit_distance(word, candidate);
-    if (distance < least) {
-      least = distance;
-      nearest = candidate;
-    }
+std::vector<std::string_view> nearest_words(std::string_view word, std::span<const std::string_view> known,
+                                            std::size_t count) {
+  // The distance takes the product of the lengths: words without end, and lists of them, are not looked at.
+  constexpr std::size_t kLongest = 128;
+  constexpr std::size_t kMost = 4096;
+  std::vector<std::pair<std::size_t, std::string_view>> ranked;
+  if (word.size() > kLongest) return {};
+  for (const std::string_view candidate : known.subspan(0, std::min(known.size(), kMost))) {
+    if (candidate.size() <= kLongest) ranked.emplace_back(edit_distance(word, candidate), candidate);
   }
-  if (nearest.empty() || least > std::max<std::size_t>(1, nearest.size() / 3)) return "";
-  return "; did you mean \"" + std::string(nearest) + "\"?";
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string_view> nearest;
+  for (std::size_t i = 0; i < std::min(count, ranked.size()); ++i) nearest.push_back(ranked[i].second);
+  return nearest;
+}
+
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> known) {
+  const std::vector<std::string_view> nearest = nearest_words(word, known, 1);
+  if (nearest.empty() || nearest.front().empty()) return "";
+  if (edit_distance(word, nearest.front()) > std::max<std::size_t>(1, nearest.front().size() / 3)) return "";
+  return "; did you mean \"" + std::string(nearest.front()) + "\"?";
 }
 
 std::string list_of(std::span<const std::string_view> words) {

@@ -2,11 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
-#include <fstream>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "convt3d/base/error.hpp"
@@ -15,16 +12,6 @@
 
 namespace convt3d {
 namespace {
-
-/// Opened, and its size in bytes; only a regular file has one.
-std::ifstream open_file(const Node& node, const std::filesystem::path& path, std::int64_t& bytes) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) node.fail("there is no file " + path.string());
-  bytes = static_cast<std::int64_t>(std::filesystem::file_size(path, error));
-  std::ifstream file(path, std::ios::binary);
-  if (error || !file) node.fail("cannot read " + path.string());
-  return file;
-}
 
 /// A nested list's shape, from the first element of each level.
 Shape shape_of_list(const Node& list) {
@@ -64,22 +51,41 @@ WeightSource parse_list(const Node& node, WeightFiles& files) {
   return source;
 }
 
-WeightSource parse_file(const Node& node, WeightFiles& files) {
-  constexpr std::array<std::string_view, 3> kKeys = {"file", "dtype", "layout"};
-  constexpr std::array<std::string_view, 2> kLayouts = {"iodhw", "oidhw"};
-  const Node name = node.at("file");
-  const std::string extension = std::filesystem::path(name.string()).extension().string();
-  if (extension == ".npz" || extension == ".safetensors") {
-    name.fail(extension + " files cannot be read yet", {"save each array with numpy.save, as .npy"});
-  }
-  node.require_object(kKeys);
-  WeightSource source{.node = node};
-  source.holder = name.string();
-  source.from_file = true;
+constexpr std::array<std::string_view, 2> kLayouts = {"iodhw", "oidhw"};
+
+bool says_oidhw(const Node& node) {
   const std::optional<Node> layout = node.find("layout");
-  source.oidhw = layout && layout->word(kLayouts) == "oidhw";
+  return layout && layout->word(kLayouts) == "oidhw";
+}
+
+void take_keyed(const WeightFiles::Keyed& keyed, WeightSource& source) {
+  source.values = keyed.values;
+  source.holder = keyed.holder;
+  source.shaped = true;
+  source.from_file = true;
+  if (source.values->size() == 0) source.node.fail(source.holder + " holds no values");
+}
+
+WeightSource parse_file(const Node& node, WeightFiles& files) {
+  constexpr std::array<std::string_view, 4> kKeys = {"file", "key", "dtype", "layout"};
+  node.require_object(kKeys);
+  const Node name = node.at("file");
+  const std::filesystem::path path = name.string();
   const std::optional<Node> dtype = node.find("dtype");
-  if (extension == ".npy") {
+  const std::optional<Node> key = node.find("key");
+  WeightSource source{.node = node};
+  source.oidhw = says_oidhw(node);
+  if (is_tensor_file(path)) {
+    if (!key)
+      node.fail_at("key", "a file of tensors needs the key of one", {"convt3d inspect " + path.string() + " lists them"});
+    if (dtype) dtype->fail("a file of tensors says their dtype itself: leave this out");
+    take_keyed(files.read_key(name, *key), source);
+    return source;
+  }
+  if (key) key->fail("only .safetensors and .npz files have keys: leave this out");
+  source.holder = path.string();
+  source.from_file = true;
+  if (path.extension() == ".npy") {
     if (dtype) dtype->fail("an .npy file says its dtype itself: leave this out");
     source.values = files.read_npy(name);
     source.shaped = true;
@@ -89,6 +95,18 @@ WeightSource parse_file(const Node& node, WeightFiles& files) {
     source.values = files.read_raw(name, *dtype_from_name(dtype->word(kStoredDTypes)));
   }
   if (source.values->size() == 0) name.fail(source.holder + " holds no values");
+  return source;
+}
+
+/// "key", or {"key": "...", "layout": "..."}: of the top-level file.
+WeightSource parse_key(const Node& node, const Node& key, WeightFiles& files) {
+  constexpr std::array<std::string_view, 2> kKeys = {"key", "layout"};
+  WeightSource source{.node = node};
+  if (node.is_object()) {
+    node.require_object(kKeys);
+    source.oidhw = says_oidhw(node);
+  }
+  take_keyed(files.read_top_key(key), source);
   return source;
 }
 
@@ -134,66 +152,32 @@ std::string count_of(std::int64_t values) { return std::to_string(values) + (val
 
 }  // namespace
 
-std::shared_ptr<const Tensor> WeightFiles::read_npy(const Node& node) {
-  const std::filesystem::path path = folder_ / node.string();
-  std::shared_ptr<const Tensor>& tensor = read_[path.lexically_normal().string()];
-  if (tensor) return tensor;
-  std::int64_t bytes = 0;
-  std::ifstream file = open_file(node, path, bytes);
-  count_stored(node, bytes);
-  try {
-    tensor = std::make_shared<const Tensor>(convt3d::read_npy(file, bytes));
-  } catch (const Error& error) {
-    node.fail(path.string() + ": " + error.what());
-  }
-  return tensor;
-}
-
-std::shared_ptr<const Tensor> WeightFiles::read_raw(const Node& node, DType dtype) {
-  static_assert(std::endian::native == std::endian::little, "raw files are little-endian");
-  const std::filesystem::path path = folder_ / node.string();
-  std::shared_ptr<const Tensor>& tensor = read_[path.lexically_normal().string() + ":" + std::string(name_of(dtype))];
-  if (tensor) return tensor;
-  std::int64_t bytes = 0;
-  std::ifstream file = open_file(node, path, bytes);
-  count_stored(node, bytes);
-  const auto size = static_cast<std::int64_t>(size_of(dtype));
-  if (bytes % size != 0) {
-    node.fail(path.string() + " has " + std::to_string(bytes) + " bytes, no multiple of the " + std::to_string(size) +
-              " of a " + std::string(name_of(dtype)));
-  }
-  Tensor values = Tensor::empty({bytes / size}, dtype);
-  if (bytes > 0 && !file.read(static_cast<char*>(values.raw()), bytes)) node.fail("cannot read " + path.string());
-  tensor = std::make_shared<const Tensor>(std::move(values));
-  return tensor;
-}
-
-void WeightFiles::count_stored(const Node& node, std::int64_t bytes) {
-  if (bytes > kMaxStoredBytes - stored_bytes_) {
-    node.fail("the weights of this config take more than " + std::to_string(kMaxStoredBytes >> 30) + " GiB");
-  }
-  stored_bytes_ += bytes;
-}
-
-void WeightFiles::count_generated(const Node& node, std::int64_t bytes) {
-  if (bytes > kMaxGeneratedBytes - generated_bytes_) {
-    node.fail("weights that no file holds would take more than " + std::to_string(kMaxGeneratedBytes >> 20) + " MiB",
-              {"check in_channels, out_channels and kernel_size, or give the weights as .npy"});
-  }
-  generated_bytes_ += bytes;
-}
-
 WeightSource parse_weight_source(const Node& node, WeightFiles& files) {
   if (node.is_array()) return parse_list(node, files);
-  if (node.is_string()) {
-    node.fail("a key names an entry of a .safetensors or .npz file, which cannot be read yet",
-              {R"(save the array with numpy.save and give {"file": "name.npy"})"});
-  }
-  if (!node.is_object()) node.fail_expected("a list of numbers or an object");
+  if (node.is_string()) return parse_key(node, node, files);
+  if (!node.is_object()) node.fail_expected("a list of numbers, a key or an object");
   if (node.find("file")) return parse_file(node, files);
+  if (const auto key = node.find("key")) return parse_key(node, *key, files);
   if (node.find("init")) return parse_init(node);
   if (node.find("kernel")) return parse_kernel(node);
-  node.fail("a weight source has one of the keys file, init and kernel");
+  node.fail("a weight source has one of the keys file, key, init and kernel");
+}
+
+void parse_weights(const Node& layer, std::span<const std::string_view> states, WeightFiles& files,
+                   std::span<std::optional<WeightSource>> sources) {
+  const std::optional<Node> weights = layer.find("weights");
+  if (!weights) return;
+  if (weights->is_string()) {
+    const std::vector<WeightFiles::Keyed> module = files.read_module(*weights, states);
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      if (module[i].values) take_keyed(module[i], sources[i].emplace(WeightSource{.node = *weights}));
+    }
+    return;
+  }
+  weights->require_object(states);
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    if (const auto source = weights->find(states[i])) sources[i] = parse_weight_source(*source, files);
+  }
 }
 
 void refuse_layout(const WeightSource& source) {
