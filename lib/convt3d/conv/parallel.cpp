@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "convt3d/base/machine.hpp"
 
@@ -70,6 +71,17 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain,
   fork.publish();
   arena.execute(run);
   join.receive();
+}
+
+void run_in_background(int threads, std::function<void()> task) {
+  auto* const handed_over = new std::function<void()>(std::move(task));
+  tbb::task_arena& arena = arena_of(threads);
+  fork.publish();
+  arena.enqueue([handed_over] {
+    fork.receive();
+    const std::unique_ptr<std::function<void()>> owned(handed_over);
+    (*owned)();
+  });
 }
 
 }  // namespace convt3d

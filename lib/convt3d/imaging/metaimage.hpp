@@ -1,18 +1,36 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "convt3d/imaging/volume.hpp"
 
 namespace convt3d {
 
-/// MetaImage, through ITK but for the voxel data of inputs, see MetaImageHeader. See read_header, read_voxels, write_volume
-/// and writing_bytes; `file` is where the output grows (an .mhd gets its data file beside it).
+/// MetaImage. Geometry is read through ITK, the voxel data here, see MetaImageHeader. See read_header and read_voxels.
 VolumeHeader read_metaimage_header(const std::filesystem::path& path);
 Tensor read_metaimage_voxels(const VolumeHeader& header, DType dtype, Observer* observer);
-WriteReport write_metaimage(const std::filesystem::path& file, const Tensor& voxels, const VoxelGrid& grid,
-                            const VolumeHeader& source, const WriteOptions& options, Observer* observer);
-std::int64_t metaimage_writing_bytes(const Shape& voxels, const WriteOptions& options);
+
+/// ElementDataFile of an image whose voxels follow the header.
+inline constexpr const char* kLocalData = "LOCAL";
+
+/// What a MetaImage's header says.
+struct MetaImageText {
+  std::int64_t n = 1;
+  std::int64_t c = 1;
+  VoxelGrid grid;
+  double frame_duration_s = 1;
+  DType pixel_type = DType::kFloat32;
+  std::optional<std::int64_t> compressed_bytes;  ///< nullopt: not compressed
+  std::string provenance;                        ///< may be empty
+  std::string data_name = kLocalData;            ///< of the file with the voxels
+};
+
+/// The header's lines, with the fields that ITK writes in its order; as long whatever the number of compressed bytes.
+std::vector<std::byte> metaimage_text(const MetaImageText& image);
 
 }  // namespace convt3d

@@ -5,13 +5,9 @@
 #include <vector>
 
 #include "convt3d/base/error.hpp"
-#include "convt3d/imaging/block_writer.hpp"
-#include "convt3d/imaging/gzip.hpp"
 #include "convt3d/imaging/nifti.hpp"
 #include "convt3d/imaging/nifti_geometry.hpp"
 #include "convt3d/imaging/nifti_header.hpp"
-#include "convt3d/imaging/output_file.hpp"
-#include "convt3d/imaging/pixels.hpp"
 
 namespace convt3d {
 namespace {
@@ -116,23 +112,9 @@ NiftiHeader header_for(std::int64_t n, std::int64_t c, const VoxelGrid& grid, co
 
 }  // namespace
 
-WriteReport write_nifti(const fs::path& file, const Tensor& voxels, const VoxelGrid& grid, const VolumeHeader& source,
-                        const WriteOptions& options, Observer* observer) {
-  const ConstTensorView view = voxels.view();
-  const bool gzip = volume_extension(file) == ".nii.gz";
-  auto header = encode_nifti(header_for(view.n, view.c, grid, source, options));
-  if (gzip) header = gzip_member(header, options.compression_level);
-
-  OutputFile out(file);
-  out.write(header);
-  WriteReport report;
-  report.clipped = write_blocks(out, voxels, options, gzip, observer);
-  report.bytes = out.close();
-  return report;
-}
-
-std::int64_t nifti_writing_bytes(const fs::path& path, const Shape& voxels, const WriteOptions& options) {
-  return block_bytes(element_count(voxels), options, volume_extension(path) == ".nii.gz");
+std::vector<std::byte> nifti_front(std::int64_t n, std::int64_t c, const VoxelGrid& grid, const VolumeHeader& source,
+                                   const WriteOptions& options) {
+  return encode_nifti(header_for(n, c, grid, source, options));
 }
 
 }  // namespace convt3d

@@ -58,9 +58,9 @@ std::int64_t reading_bytes(const VolumeHeader& header, DType dtype);
 struct WriteOptions {
   DType pixel_type = DType::kFloat32;
   int compression_level = 6;        ///< 0 to 12 for .nii.gz (libdeflate's); MetaImages take 1 to 9 (zlib's), more being 9
-  bool compress_metaimage = false;  ///< ITK's zlib runs on one thread, at 1/100 of the speed of writing uncompressed
+  bool compress_metaimage = false;  ///< or written as they are, at many times the speed
   std::optional<double> nan_value = std::nullopt;  ///< written for NaN to an integer type; nullopt: Error{kOutput}
-  std::string provenance = {};  ///< tool, version and config: NIfTI's descrip (79 bytes of it), MetaImage's Comment
+  std::string provenance = {};  ///< tool, version and config: NIfTI's descrip (79 bytes of it), MetaImage's Provenance
   int threads = 0;              ///< 0: the CPUs this process may use
 };
 
@@ -87,9 +87,9 @@ std::string volume_extension(const std::filesystem::path& path);
 ///   - a direction that is sheared has no qform: it gets the nearest rotation under code 0;
 ///   - a source with a qform alone gets an sform as well where the qform cannot hold the grid;
 ///   - intents that describe axes (vectors, matrices) are dropped with the axes they describe, others are kept.
-/// Sizes past 32,767 make it NIfTI-2; .nii.gz is gzip members of 4 MiB of voxels each, compressed by all threads.
+/// Sizes past 32,767 make it NIfTI-2; .nii.gz is gzip members of 1 MiB of voxels each, compressed by all threads.
 ///
-/// MetaImage: channels are vector pixels, N the 4th axis.
+/// MetaImage: channels are vector pixels, N the 4th axis. Compressed, it is one zlib stream that all threads make.
 ///
 /// The file grows in a hidden folder of its own beside `path` and is renamed when complete; an exception removes the folder,
 /// so nothing is left behind on failure, nor when a signal makes the observer stop the run. Throws Error{kOutput} when the
