@@ -9,6 +9,7 @@
 #include "convt3d/base/error.hpp"
 #include "convt3d/model/layer_table.hpp"
 #include "convt3d/model/model.hpp"
+#include "convt3d/nn/conv3d_layer.hpp"
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
 #include "documents.hpp"
 #include "support/arrays.hpp"
@@ -89,6 +90,44 @@ TEST_F(Config, EndsSoonHoweverHostile) {
   expect_refused([&] { load_model(folder_.path()); }, {"a folder"}, ErrorKind::kConfig);
   expect_refused([&] { load_model(folder_.path() / "none.json"); }, {"none.json: cannot be opened"}, ErrorKind::kConfig);
   expect_refused_text(R"({"version": 1, ")" + std::string(1 << 20, 'x') + R"(": 1})", {"unknown key"});
+}
+
+TEST_F(Config, ReadsAConv3dsWeightInEitherLayout) {
+  // (out, in/groups) = (4, 3) in 2 groups, or (in, out/groups) = (6, 2).
+  folder_.write("oidhw.npy", testing_support::npy_floats("(4, 3, 1, 1, 2)", 24));
+  const Model native = load_layer(R"({"type": "conv3d", "groups": 2, "weights": {"weight": {"file": "oidhw.npy"}}})");
+  const Conv3d& module = dynamic_cast<const Conv3dLayer&>(native.layers[0]).module();
+  EXPECT_EQ(module.options().in_channels, 6);
+  EXPECT_EQ(module.options().out_channels, 4);
+  EXPECT_EQ(module.options().kernel_size, Extent3(1, 1, 2));
+  EXPECT_FALSE(module.bias());
+  folder_.write("iodhw.npy", testing_support::npy_floats("(6, 2, 1, 1, 2)", 24));
+  const Model turned =
+      load_layer(R"({"type": "conv3d", "groups": 2, "weights": {"weight": {"file": "iodhw.npy", "layout": "iodhw"}}})");
+  const Conv3d& other = dynamic_cast<const Conv3dLayer&>(turned.layers[0]).module();
+  ASSERT_EQ(other.weight().shape(), module.weight().shape());
+  // npy_floats counts up, so an element is its own place in the file.
+  for (std::int64_t co = 0; co < 4; ++co) {
+    for (std::int64_t ci = 0; ci < 3; ++ci) {
+      for (std::int64_t t = 0; t < 2; ++t) {
+        const std::int64_t in = co / 2 * 3 + ci;  // of all channels
+        EXPECT_EQ(other.weight().data<float>()[(co * 3 + ci) * 2 + t],
+                  module.weight().data<float>()[(in * 2 + co % 2) * 2 + t])
+            << co << " " << ci << " " << t;
+      }
+    }
+  }
+}
+
+TEST_F(Config, DrawsAConv3dAsTheModuleDoes) {
+  const Model model = load_layer(R"({"type": "conv3d", "in_channels": 4, "out_channels": 3, "kernel_size": 2, "stride": 2,
+      "padding": 1, "weights": {"weight": {"init": "kaiming_uniform", "seed": 5}}})");
+  const Conv3d& module = dynamic_cast<const Conv3dLayer&>(model.layers[0]).module();
+  const Conv3d same({.in_channels = 4, .out_channels = 3, .kernel_size = 2, .stride = 2, .padding = 1}, 5);
+  EXPECT_TRUE(std::ranges::equal(module.weight().values<float>(), same.weight().values<float>()));
+  EXPECT_TRUE(std::ranges::equal(module.bias()->values<float>(), same.bias()->values<float>()));
+  EXPECT_EQ(model.layers[0].repr(), "Conv3d(4, 3, kernel_size=(2, 2, 2), stride=(2, 2, 2), padding=(1, 1, 1))");
+  EXPECT_EQ(model.layers.output_shape({1, 4, 5, 6, 7}), (Shape{1, 3, 3, 4, 4}));
 }
 
 TEST_F(Config, FillsTheModel) {

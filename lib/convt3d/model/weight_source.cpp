@@ -53,9 +53,9 @@ WeightSource parse_list(const Node& node, WeightFiles& files) {
 
 constexpr std::array<std::string_view, 2> kLayouts = {"iodhw", "oidhw"};
 
-bool says_oidhw(const Node& node) {
+std::optional<bool> says_oidhw(const Node& node) {
   const std::optional<Node> layout = node.find("layout");
-  return layout && layout->word(kLayouts) == "oidhw";
+  return layout ? std::optional(layout->word(kLayouts) == "oidhw") : std::nullopt;
 }
 
 void take_keyed(const WeightFiles::Keyed& keyed, WeightSource& source) {

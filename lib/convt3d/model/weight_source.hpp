@@ -29,7 +29,8 @@ struct WeightSource {
   std::shared_ptr<const Tensor> values = nullptr;  ///< kValues: as stored
   bool shaped = false;                             ///< the values' shape is the tensor's; else only their number is known
   bool from_file = false;
-  bool oidhw = false;       ///< a convolution weight is stored as (out, in/groups, kd, kh, kw)
+  /// A convolution weight is stored as (out, in/groups, kd, kh, kw), or as (in, out/groups, kd, kh, kw); nullopt: not said.
+  std::optional<bool> oidhw = {};
   std::string holder = {};  ///< who holds them, for messages: "up2.npy", "\"up1.weight\" of m.npz", "the list"
 
   std::uint64_t seed = 0;   ///< kKaimingUniform
