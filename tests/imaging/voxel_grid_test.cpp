@@ -72,12 +72,12 @@ TEST_P(Table, PutsEveryOutputVoxelOnItsInputIndex) {
 
 TEST_P(Table, IsWhatTheLayersSay) {
   const Layer& layer = GetParam();
-  const Sampling of_layer = sampling_of({.in_channels = 1,
-                                         .out_channels = 1,
-                                         .kernel_size = layer.kernel,
-                                         .stride = layer.stride,
-                                         .padding = layer.padding,
-                                         .dilation = layer.dilation});
+  const Sampling of_layer = sampling_of(ConvTranspose3dOptions{.in_channels = 1,
+                                                               .out_channels = 1,
+                                                               .kernel_size = layer.kernel,
+                                                               .stride = layer.stride,
+                                                               .padding = layer.padding,
+                                                               .dilation = layer.dilation});
   EXPECT_EQ(of_layer, sampling());
 }
 

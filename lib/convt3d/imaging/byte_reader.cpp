@@ -47,20 +47,22 @@ std::int64_t file_length(const std::filesystem::path& path) {
   return static_cast<std::int64_t>(length);
 }
 
+bool starts_as_gzip(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, 2> magic{};
+  file.read(magic.data(), magic.size());
+  return magic == std::array<char, 2>{'\x1f', '\x8b'};
+}
+
 ByteReader::ByteReader(const std::filesystem::path& path, Encoding encoding, std::int64_t offset)
-    : path_(path), file_size_(file_length(path)) {
+    : path_(path), begin_(offset), file_size_(file_length(path)) {
   errno = 0;
   file_.open(path, std::ios::binary);
   if (!file_) fail(path, fmt::format("cannot be opened: {}", std::strerror(errno)));
   if (offset > file_size_) {
     fail(path, fmt::format("the voxel data should start at byte {}, but the file has {} bytes", offset, file_size_));
   }
-  if (encoding == Encoding::kGzipOrNot) {
-    std::array<char, 2> magic{};
-    file_.read(magic.data(), magic.size());
-    if (magic != std::array<char, 2>{'\x1f', '\x8b'}) encoding = Encoding::kPlain;
-    file_.clear();
-  }
+  if (encoding == Encoding::kGzipOrNot && !starts_as_gzip(path)) encoding = Encoding::kPlain;
   file_.seekg(offset);
   file_position_ = offset;
   if (encoding != Encoding::kPlain) inflater_ = std::make_unique<Inflater>(encoding);
@@ -135,7 +137,15 @@ void ByteReader::read(std::span<std::byte> out, std::string_view what) {
                           content_position_ + (inflater_ ? 0 : file_position_ - content_position_)));
 }
 
+void ByteReader::seek(std::int64_t position) {
+  file_.clear();  // of having read to the end
+  file_.seekg(begin_ + position);
+  file_position_ = begin_ + position;
+  content_position_ = position;
+}
+
 void ByteReader::skip(std::int64_t count, std::string_view what) {
+  if (!inflates() && count > 0 && count <= file_size_ - file_position_) return seek(content_position_ + count);
   std::array<std::byte, 4096> ignored;
   while (count > 0) {
     const auto part = static_cast<std::size_t>(std::min<std::int64_t>(count, ignored.size()));

@@ -37,6 +37,15 @@ class ByteReader {
   /// Reads over `count` bytes.
   void skip(std::int64_t count, std::string_view what);
 
+  /// Whether content is inflated; if not it is the file itself.
+  bool inflates() const { return inflater_ != nullptr; }
+
+  /// Bytes of content that have been given out or read over.
+  std::int64_t position() const { return content_position_; }
+
+  /// Goes to byte `position` of the content of a file that does not inflate.
+  void seek(std::int64_t position);
+
   /// Throws when content follows what was read.
   void expect_end(std::string_view what);
 
@@ -53,11 +62,15 @@ class ByteReader {
 
   std::filesystem::path path_;
   std::ifstream file_;
+  std::int64_t begin_ = 0;  ///< of the content, in the file
   std::int64_t file_size_ = 0;
   std::int64_t file_position_ = 0;     ///< bytes taken from the file
   std::int64_t content_position_ = 0;  ///< bytes given out
   std::unique_ptr<Inflater> inflater_;
 };
+
+/// Whether a file begins as gzip does; not if it cannot be read.
+bool starts_as_gzip(const std::filesystem::path& path);
 
 /// Length of a file; throws Error{kInput} if there is no such file or it is none.
 std::int64_t file_length(const std::filesystem::path& path);

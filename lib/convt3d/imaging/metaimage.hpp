@@ -11,9 +11,8 @@
 
 namespace convt3d {
 
-/// MetaImage. Geometry is read through ITK, the voxel data here, see MetaImageHeader. See read_header and read_voxels.
+/// MetaImage. Geometry is read through ITK, the voxel data here, see MetaImageHeader. See read_header.
 VolumeHeader read_metaimage_header(const std::filesystem::path& path);
-Tensor read_metaimage_voxels(const VolumeHeader& header, DType dtype, Observer* observer);
 
 /// ElementDataFile of an image whose voxels follow the header.
 inline constexpr const char* kLocalData = "LOCAL";

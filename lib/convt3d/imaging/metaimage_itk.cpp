@@ -9,7 +9,7 @@
 #include "convt3d/imaging/metaimage.hpp"
 #include "convt3d/imaging/metaimage_header.hpp"
 #include "convt3d/imaging/pixels.hpp"
-#include "convt3d/imaging/plane_reader.hpp"
+#include "convt3d/imaging/voxel_source.hpp"
 
 namespace convt3d {
 namespace {
@@ -67,15 +67,18 @@ VolumeHeader read_metaimage_header(const fs::path& path) {
   return header;
 }
 
-Tensor read_metaimage_voxels(const VolumeHeader& header, DType dtype, Observer* observer) {
+VoxelSource metaimage_source(const VolumeHeader& header) {
   const MetaImageHeader fields = read_metaimage_fields(header.path);
   const std::int64_t offset =
       fields.data_offset >= 0 ? fields.data_offset : file_length(fields.data_path) - voxel_bytes(fields);
   if (offset < 0) {
     fail(fields.data_path, fmt::format("the voxel data is cut off: the header asks for {} bytes", voxel_bytes(fields)));
   }
-  ByteReader file(fields.data_path, fields.compressed ? Encoding::kDeflated : Encoding::kPlain, offset);
-  return read_planes(file, header, fields.pixels, ComponentOrder::kInterleaved, dtype, observer);
+  return {.path = fields.data_path,
+          .encoding = fields.compressed ? Encoding::kDeflated : Encoding::kPlain,
+          .file_offset = offset,
+          .stored = fields.pixels,
+          .order = ComponentOrder::kInterleaved};
 }
 
 }  // namespace convt3d

@@ -10,10 +10,8 @@
 namespace convt3d {
 
 /// NIfTI-1 and NIfTI-2, both byte orders, single files (plain or gzip) and pairs. Read and written here and not through ITK
-/// because ITK 5.2 writes every code as 1, reads NaN and Inf as 0, and throws at shear. See read_header, read_voxels and
-/// reading_bytes.
+/// because ITK 5.2 writes every code as 1, reads NaN and Inf as 0, and throws at shear. See read_header.
 VolumeHeader read_nifti_header(const std::filesystem::path& path);
-Tensor read_nifti_voxels(const VolumeHeader& header, DType dtype, Observer* observer);
 
 /// What stands before the voxels of n volumes of c channels in a single file; see write_volume.
 std::vector<std::byte> nifti_front(std::int64_t n, std::int64_t c, const VoxelGrid& grid, const VolumeHeader& source,

@@ -10,7 +10,7 @@
 #include "convt3d/imaging/nifti_geometry.hpp"
 #include "convt3d/imaging/nifti_header.hpp"
 #include "convt3d/imaging/pixels.hpp"
-#include "convt3d/imaging/plane_reader.hpp"
+#include "convt3d/imaging/voxel_source.hpp"
 
 namespace convt3d {
 namespace {
@@ -139,7 +139,7 @@ VolumeHeader read_nifti_header(const fs::path& path) {
   return volume_header(header, path);
 }
 
-Tensor read_nifti_voxels(const VolumeHeader& header, DType dtype, Observer* observer) {
+VoxelSource nifti_source(const VolumeHeader& header) {
   const fs::path header_path = header_file(header.path);
   ByteReader file(header_path, Encoding::kGzipOrNot);
   NiftiHeader fields = read_fields(file, header_path);
@@ -147,16 +147,11 @@ Tensor read_nifti_voxels(const VolumeHeader& header, DType dtype, Observer* obse
   if (now.grid.extent != header.grid.extent || now.frames != header.frames || now.components != header.components) {
     fail(header.path, "has changed since its header was read");
   }
-  const StoredPixels stored = stored_pixels(fields, header_path);
-  const std::int64_t offset = voxel_offset(fields, header_path);
-  if (fields.paired) {
-    ByteReader data(with_pair_extension(header_path, ".img", ".IMG"), Encoding::kGzipOrNot);
-    data.skip(offset, "the part before vox_offset");
-    return read_planes(data, header, stored, ComponentOrder::kPlanar, dtype, observer);
-  }
-  const std::int64_t header_bytes = fields.version == 1 ? 348 : 540;
-  file.skip(offset - header_bytes, "the part before vox_offset");
-  return read_planes(file, header, stored, ComponentOrder::kPlanar, dtype, observer);
+  return {.path = fields.paired ? with_pair_extension(header_path, ".img", ".IMG") : header_path,
+          .encoding = Encoding::kGzipOrNot,
+          .content_offset = voxel_offset(fields, header_path),
+          .stored = stored_pixels(fields, header_path),
+          .order = ComponentOrder::kPlanar};
 }
 
 }  // namespace convt3d

@@ -10,7 +10,6 @@
 #include "convt3d/base/error.hpp"
 #include "convt3d/imaging/metaimage.hpp"
 #include "convt3d/imaging/nifti.hpp"
-#include "convt3d/imaging/plane_reader.hpp"
 
 namespace convt3d {
 namespace {
@@ -49,19 +48,6 @@ VolumeHeader read_header(const fs::path& path) {
                             path.string()));
   }
   return is_metaimage(extension) ? read_metaimage_header(path) : read_nifti_header(path);
-}
-
-Tensor read_voxels(const VolumeHeader& header, DType dtype, Observer* observer) {
-  if (dtype != DType::kFloat32 && dtype != DType::kFloat64) {
-    throw Error(ErrorKind::kShape, fmt::format("voxels are read as float32 or float64, not as {}", name_of(dtype)));
-  }
-  return header.format == VolumeFormat::kNifti ? read_nifti_voxels(header, dtype, observer)
-                                               : read_metaimage_voxels(header, dtype, observer);
-}
-
-std::int64_t reading_bytes(const VolumeHeader& header, DType dtype) {
-  const Extent3& extent = header.grid.extent;
-  return byte_count({header.frames, header.components, extent.d, extent.h, extent.w}, dtype) + kReadScratchBytes;
 }
 
 }  // namespace convt3d
