@@ -18,6 +18,7 @@ usage: convt3d [OPTIONS] INPUT...
   convt3d *.nii.gz -c cubic_x2 -o finer/ --skip-existing   many volumes into a folder
   convt3d t1.nii t2.nii -c net.json -o up.nii --channels files
   convt3d --manifest jobs.jsonl -c net.json --json >report.json
+  convt3d inspect FILE.safetensors|FILE.npz|net.json       what it holds; convt3d inspect --help says more
 
 what to do
   -c, --config FILE|NAME     layers and weights; a path, or the name of a shipped config

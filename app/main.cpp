@@ -8,6 +8,7 @@
 #include "convt3d/base/error.hpp"
 #include "exit_code.hpp"
 #include "help.hpp"
+#include "inspect.hpp"
 #include "jobs.hpp"
 #include "options.hpp"
 #include "report.hpp"
@@ -46,6 +47,12 @@ int answer(const Options& options, Console& console) {
   return kDone;
 }
 
+int answer(const InspectOptions& options, Console& console) {
+  console.set_quiet(options.quiet);
+  print(inspect(options, console));
+  return kDone;
+}
+
 }  // namespace
 }  // namespace convt3d::app
 
@@ -54,6 +61,7 @@ int main(int argc, char** argv) {
   install_signal_handlers();
   Console console;
   try {
+    if (asks_to_inspect(argc, argv)) return answer(parse_inspect_options(argc, argv), console);
     const Options options = parse_options(argc, argv);
     console.set_quiet(options.quiet);
     console.set_progress(options.progress && !options.quiet);
