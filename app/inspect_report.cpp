@@ -16,7 +16,8 @@ using Json = nlohmann::ordered_json;
 constexpr double kEven = 1e-3;
 
 std::string voxels(const std::optional<Extent3>& field) {
-  return field ? fmt::format("at most {} x {} x {} voxels", field->d, field->h, field->w) : "the whole volume, or is not known";
+  return field ? fmt::format("at most {} x {} x {} voxels", field->d, field->h, field->w)
+               : "the whole volume, or is not known";
 }
 
 Json sizes(const std::optional<Extent3>& size) { return size ? Json(std::array{size->d, size->h, size->w}) : Json(nullptr); }

@@ -108,6 +108,17 @@ class Inspect(ToolTest):
         self.assertEqual(json.loads((self.folder / "c.json").read_text())["weights"]["unused"], "ignore")
         self.refused(3, ["no tensor under", "linear"], "inspect", "--make-config", path, "--prefix", "linear.")
 
+    def test_tells_convolutions_by_their_channels_and_names(self):
+        path = write_safetensors(self.folder / "m.safetensors",
+                                 {"up.conv.weight": weight(6, 4, 2, 2, 2), "up.conv2.weight": weight(3, 4, 3, 3, 3),
+                                  "up.conv2.bias": weight(3), "up.act.weight": weight(1)})
+        draft = json.loads(self.inspect("--make-config", path).stdout)
+        self.assertEqual([layer["type"] for layer in draft["layers"]], ["prelu", "conv_transpose3d", "conv3d"])
+        self.assertEqual(draft["layers"][2]["padding"], 1)
+        (self.folder / "draft.json").write_text(json.dumps(draft))
+        report = self.inspected(self.folder / "draft.json", "--shape", "4,4,4")
+        self.assertEqual(report["layers"][2]["output_shape"], [1, 3, 8, 8, 8])
+
     def test_drafts_a_module_whose_keys_the_prefix_takes_whole(self):
         draft = json.loads(self.inspect("--make-config", self.decoder(), "--prefix", "decoder.transpconvs.0.").stdout)
         self.assertEqual(draft["layers"][0]["weights"], {"bias": "bias", "weight": "weight"})
