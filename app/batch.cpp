@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "convt3d/base/error.hpp"
+#include "convt3d/nn/fuse.hpp"
 #include "signals.hpp"
 
 namespace convt3d::app {
@@ -46,7 +47,9 @@ class Models {
 
   void load(const std::string& config, Entry& entry) {
     try {
-      entry.model = std::make_shared<const Model>(load_model(find_config(config)));
+      Model model = load_model(find_config(config));
+      model.layers = fuse(std::move(model.layers));
+      entry.model = std::make_shared<const Model>(std::move(model));
       for (const std::string& text : entry.model->warnings) console_.warning(text);
     } catch (...) {
       entry.failure = std::current_exception();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "convt3d/nn/activations.hpp"
+#include "convt3d/nn/batch_norm.hpp"
 #include "convt3d/nn/pad.hpp"
 
 namespace {
@@ -57,6 +58,16 @@ std::unique_ptr<Layer> layer_named(const std::string& name) {
     const auto count = static_cast<std::int64_t>(values.size());
     return PReLU{Tensor::from(values, {count})};
   };
+  const auto vector = [](std::vector<float> values) { return Tensor::from(values, {3}); };
+  BatchNorm3d norm{.running_mean = vector({0.5f, -2.0f, 1.25f}), .running_var = vector({0.25f, 3.0f, 1.5f})};
+  if (name == "batch_norm_plain") {
+    norm.eps = 0.01;
+    norm.momentum = std::nullopt;
+    return make_layer(norm);
+  }
+  norm.weight = vector({0.5f, -1.0f, 0.125f});
+  norm.bias = vector({-0.75f, 0.5f, 2.0f});
+  if (name == "batch_norm") return make_layer(norm);
   // PyTorch's pads run (left, right, top, bottom, front, back).
   const Margins replicated{.begin = {0, 2, 1}, .end = {3, 1, 0}};
   const Margins reflected{.begin = {1, 0, 3}, .end = {1, 2, 1}};
@@ -84,7 +95,7 @@ std::unique_ptr<Layer> layer_named(const std::string& name) {
 
 TEST(LayerGoldens, PrintAndComputeAsPyTorch) {
   const std::vector<Golden> goldens = read_goldens();
-  ASSERT_EQ(goldens.size(), 38u);
+  ASSERT_EQ(goldens.size(), 42u);
   for (const Golden& golden : goldens) {
     SCOPED_TRACE(golden.name + " " + std::string(name_of(golden.dtype)));
     const std::unique_ptr<Layer> layer = layer_named(golden.name);

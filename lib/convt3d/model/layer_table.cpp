@@ -129,6 +129,7 @@ const std::vector<LayerRow>& layer_table() {
       {"tanh", {}, build_tanh},
       {"softplus", {"beta", "threshold"}, build_softplus},
       {"hardtanh", {"min_val", "max_val", "inplace"}, build_hardtanh},
+      {"batch_norm3d", {"num_features", "eps", "momentum", "affine", "track_running_stats", "weights"}, build_batch_norm3d},
       {"bspline_prefilter", {}, build_bspline_prefilter},
   };
   return table;

@@ -44,6 +44,7 @@ const std::vector<LayerRow>& layer_table();
 // The layers' builders, each in the file of its kind.
 BuiltLayer build_conv_transpose3d(const Node& layer, BuildContext& context);
 BuiltLayer build_conv3d(const Node& layer, BuildContext& context);
+BuiltLayer build_batch_norm3d(const Node& layer, BuildContext& context);
 BuiltLayer build_add(const Node& layer, BuildContext& context);
 BuiltLayer build_concat(const Node& layer, BuildContext& context);
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "convt3d/base/error.hpp"
 #include "convt3d/base/machine.hpp"
@@ -100,11 +102,65 @@ std::optional<Tensor>& ConvParameters::bias() {
   return bias_;
 }
 
+Fusion ConvParameters::absorb(const Pointwise& function) {
+  if (!fits_channels(function, spec_.out_channels)) return Fusion::kNone;
+  packed_.reset();
+  if (function.function == Pointwise::Function::kAffine && epilogue_.empty() && multiply_out(function)) {
+    return Fusion::kWeights;
+  }
+  epilogue_.push_back(function);
+  return Fusion::kEpilogue;
+}
+
+/// p·(Σ w·x + b) + q = Σ (p·w)·x + (p·b + q). False, and nothing changed, where a product is too large for the dtype.
+bool ConvParameters::multiply_out(const Pointwise& affine) {
+  const auto at = [](const std::vector<double>& values, std::int64_t channel) {
+    return values[values.size() == 1 ? 0 : static_cast<std::size_t>(channel)];
+  };
+  // A transposed weight is (in, out/groups, taps), a correlation's (out, in/groups, taps).
+  const auto& shape = spec_.weight_shape;
+  const std::int64_t taps = shape[2] * shape[3] * shape[4];
+  const std::int64_t ins_of_group = shape[0] * shape[1] / spec_.out_channels;
+  const auto channel_of = [&](std::int64_t kernel) {
+    return spec_.correlates ? kernel / shape[1] : kernel / shape[1] / ins_of_group * shape[1] + kernel % shape[1];
+  };
+  Tensor weight = Tensor::empty(weight_.shape(), spec_.dtype);
+  Tensor bias = Tensor::empty({spec_.out_channels}, spec_.dtype);
+  bool finite = true;
+  with_element_type(spec_.dtype, [&]<typename T>(T) {
+    const auto rounded = [&](double value) {
+      const T result = static_cast<T>(value);
+      finite = finite && std::isfinite(result);
+      return result;
+    };
+    const T* from = std::as_const(weight_).data<T>();
+    T* to = weight.data<T>();
+    for (std::int64_t kernel = 0; kernel < shape[0] * shape[1]; ++kernel) {
+      const double factor = at(affine.p, channel_of(kernel));
+      for (std::int64_t tap = 0; tap < taps; ++tap) *to++ = rounded(factor * static_cast<double>(*from++));
+    }
+    T* const sums = bias.data<T>();
+    for (std::int64_t c = 0; c < bias.size(); ++c) {
+      const double before = bias_ ? static_cast<double>(std::as_const(*bias_).data<T>()[c]) : 0;
+      sums[c] = rounded(at(affine.p, c) * before + at(affine.q, c));
+    }
+  });
+  if (!finite) return false;
+  weight_ = std::move(weight);
+  bias_ = std::move(bias);
+  spec_.bias = true;
+  return true;
+}
+
 Plan ConvParameters::plan(const Problem& problem, int threads) const {
   static const Machine machine = Machine::detect();
   require();
   const bool separable = is_separable(problem, weight_.raw());
-  return make_plan(problem, machine, {.threads = threads, .force_algorithm = {}, .separable = separable});
+  Plan plan = make_plan(problem, machine, {.threads = threads, .force_algorithm = {}, .separable = separable});
+  if (!epilogue_.empty()) {
+    plan.ledger.push_back({"parameters of the epilogue", epilogue_bytes(epilogue_, problem.co, problem.dtype)});
+  }
+  return plan;
 }
 
 std::shared_ptr<const Executor> ConvParameters::prepare(const Problem& problem, int threads) const {
@@ -115,7 +171,7 @@ std::shared_ptr<const Executor> ConvParameters::prepare(const Problem& problem, 
     const void* bias = bias_ ? std::as_const(*bias_).raw() : nullptr;
     const Tensor engine_weight = spec_.correlates ? turned(weight_, problem) : Tensor();
     const void* weight = spec_.correlates ? engine_weight.raw() : std::as_const(weight_).raw();
-    packed_ = std::make_shared<const Packed>(Packed{print(), Executor(plan(problem, threads), weight, bias)});
+    packed_ = std::make_shared<const Packed>(Packed{print(), Executor(plan(problem, threads), weight, bias, epilogue_)});
   }
   return {packed_, &packed_->executor};
 }

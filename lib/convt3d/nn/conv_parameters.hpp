@@ -9,6 +9,8 @@
 #include "convt3d/base/tensor.hpp"
 #include "convt3d/conv/executor.hpp"
 #include "convt3d/conv/plan.hpp"
+#include "convt3d/conv/pointwise.hpp"
+#include "convt3d/nn/fusion.hpp"
 
 // What the convolution modules share: a weight and a bias that one may write to. Internal: not installed.
 namespace convt3d {
@@ -40,6 +42,10 @@ class ConvParameters {
   const std::optional<Tensor>& bias() const { return bias_; }
   std::int64_t count() const { return weight_.size() + (bias_ ? bias_->size() : 0); }
 
+  /// Does `function` to every output too. An affine one that comes first is multiplied out with weight and bias, where that
+  /// gives finite numbers; there is a bias then.
+  Fusion absorb(const Pointwise& function);
+
   Plan plan(const Problem& problem, int threads) const;
   /// The packed weights for this problem, from the last time if they still hold.
   std::shared_ptr<const Executor> prepare(const Problem& problem, int threads) const;
@@ -54,12 +60,14 @@ class ConvParameters {
   };
 
   void require() const;
+  bool multiply_out(const Pointwise& affine);
   std::uint64_t print() const;
   bool holds(int threads) const;
 
   ParameterSpec spec_;
   Tensor weight_;
   std::optional<Tensor> bias_;
+  Epilogue epilogue_;
   bool exposed_ = false;  ///< a writable reference to weight or bias is out: they may change at any time
   mutable std::mutex mutex_;
   mutable std::shared_ptr<const Packed> packed_;

@@ -65,6 +65,12 @@ const Tensor& ConvTranspose3d::weight() const { return std::as_const(state_->par
 std::optional<Tensor>& ConvTranspose3d::bias() { return state_->parameters.bias(); }
 const std::optional<Tensor>& ConvTranspose3d::bias() const { return std::as_const(state_->parameters).bias(); }
 
+Fusion ConvTranspose3d::absorb(const Pointwise& function) {
+  const Fusion fusion = state_->parameters.absorb(function);
+  state_->options.bias = std::as_const(state_->parameters).bias().has_value();
+  return fusion;
+}
+
 Tensor ConvTranspose3d::forward(const Tensor& input, const ForwardOptions& options) const {
   const ConvTranspose3dOptions sized = sized_for(state_->options, input.shape(), options.output_size);
   Tensor output = Tensor::empty(output_shape(sized, input.shape()), sized.dtype);

@@ -10,6 +10,8 @@
 #include "convt3d/base/tensor.hpp"
 #include "convt3d/conv/options.hpp"
 #include "convt3d/conv/plan.hpp"
+#include "convt3d/conv/pointwise.hpp"
+#include "convt3d/nn/fusion.hpp"
 
 namespace convt3d {
 
@@ -39,6 +41,10 @@ class ConvTranspose3d {
   const Tensor& weight() const;
   std::optional<Tensor>& bias();
   const std::optional<Tensor>& bias() const;
+
+  /// Does `function` to every output too, from now on, where its parameters are one or as many as the output channels. An
+  /// affine one that comes first goes into weight and bias (options().bias is true then), others into the epilogue.
+  Fusion absorb(const Pointwise& function);
 
   /// (N, C, D, H, W) to (N, C', D', H', W'), or both without N.
   Tensor forward(const Tensor& input, const ForwardOptions& options = {}) const;

@@ -11,15 +11,17 @@ namespace convt3d {
 
 ConvTranspose3dLayer::ConvTranspose3dLayer(ConvTranspose3d module, std::vector<std::int64_t> output_size,
                                            ChannelUse channels)
-    : module_(std::move(module)), output_size_(std::move(output_size)), channels_(channels) {
+    : module_(std::move(module)),
+      repr_("ConvTranspose3d(" + module_.extra_repr() + ")"),
+      parameters_(module_.parameter_count()),
+      output_size_(std::move(output_size)),
+      channels_(channels) {
   const ConvTranspose3dOptions& its = module_.options();
   if (channels == ChannelUse::kEachAlone && (its.in_channels != 1 || its.out_channels != 1)) {
     throw Error(ErrorKind::kShape, "a kernel for each channel alone has 1 in and 1 out channel, found " +
                                        std::to_string(its.in_channels) + " and " + std::to_string(its.out_channels));
   }
 }
-
-std::string ConvTranspose3dLayer::repr() const { return "ConvTranspose3d(" + module_.extra_repr() + ")"; }
 
 Shape ConvTranspose3dLayer::output_shape(const Shape& input) const {
   ConvTranspose3dOptions its = module_.options();
@@ -31,8 +33,6 @@ Shape ConvTranspose3dLayer::output_shape(const Shape& input) const {
 }
 
 Sampling ConvTranspose3dLayer::sampling() const { return sampling_of(module_.options()); }
-
-std::int64_t ConvTranspose3dLayer::parameter_count() const { return module_.parameter_count(); }
 
 LayerPlan ConvTranspose3dLayer::plan(const Shape& input, const RunOptions& options) const {
   Plan plan = module_.plan(folded(input), forward_options(options));
@@ -50,6 +50,12 @@ LayerPlan ConvTranspose3dLayer::plan(const Shape& input, const RunOptions& optio
   result.ledger = std::move(plan.ledger);
   result.candidates = std::move(plan.candidates);
   return result;
+}
+
+Fusion ConvTranspose3dLayer::absorb(const Pointwise& function) {
+  // One kernel for all channels has no place for parameters of each.
+  const bool uniform = function.p.size() == 1 && function.q.size() == 1;
+  return channels_ == ChannelUse::kMixed || uniform ? module_.absorb(function) : Fusion::kNone;
 }
 
 Tensor ConvTranspose3dLayer::forward(Tensor input, const RunOptions& options) const {

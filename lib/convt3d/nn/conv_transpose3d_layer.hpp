@@ -22,12 +22,14 @@ class ConvTranspose3dLayer final : public Layer {
                                 ChannelUse channels = ChannelUse::kMixed);
 
   std::string_view type() const override { return "conv_transpose3d"; }
-  std::string repr() const override;
+  std::string repr() const override { return repr_; }
   Shape output_shape(const Shape& input) const override;
   Sampling sampling() const override;
-  std::int64_t parameter_count() const override;
+  std::int64_t parameter_count() const override { return parameters_; }
   LayerPlan plan(const Shape& input, const RunOptions& options) const override;
   Tensor forward(Tensor input, const RunOptions& options) const override;
+
+  Fusion absorb(const Pointwise& function) override;
 
   const ConvTranspose3d& module() const { return module_; }
 
@@ -38,6 +40,8 @@ class ConvTranspose3dLayer final : public Layer {
   Shape unfolded(const Shape& input, Shape output) const;
 
   ConvTranspose3d module_;
+  std::string repr_;  ///< and what follows: of the module as it was given, whatever it absorbs
+  std::int64_t parameters_;
   std::vector<std::int64_t> output_size_;
   ChannelUse channels_;
 };

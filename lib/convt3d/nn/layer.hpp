@@ -9,6 +9,7 @@
 #include "convt3d/conv/plan.hpp"
 #include "convt3d/conv/pointwise.hpp"
 #include "convt3d/conv/sampling.hpp"
+#include "convt3d/nn/fusion.hpp"
 
 namespace convt3d {
 
@@ -57,8 +58,8 @@ class Layer {
 
   /// The layer as a function of each element, which a layer before it may do in its epilogue; null where it is no such.
   virtual const Pointwise* pointwise() const { return nullptr; }
-  /// Does `function` to each of its outputs too, from now on; false where it cannot. Part of building a stack (fuse).
-  virtual bool append_epilogue(const Pointwise& function) { return static_cast<void>(function), false; }
+  /// Does `function` to each of its outputs too, from now on, where it can. Part of building a stack (fuse).
+  virtual Fusion absorb(const Pointwise& function) { return static_cast<void>(function), Fusion::kNone; }
 };
 
 }  // namespace convt3d

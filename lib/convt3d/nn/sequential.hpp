@@ -36,6 +36,8 @@ class Sequential {
   Tensor forward(Tensor input, const RunOptions& options = {}) const;
 
  private:
+  friend Sequential fuse(Sequential stack);
+
   struct Entry {
     std::unique_ptr<Layer> layer;
     std::string name;

@@ -20,6 +20,17 @@ def prelu(slopes):
     return layer
 
 
+def batch_norm(**arguments):
+    layer = nn.BatchNorm3d(3, **arguments)
+    layer.running_mean.copy_(torch.tensor([0.5, -2.0, 1.25]))
+    layer.running_var.copy_(torch.tensor([0.25, 3.0, 1.5]))
+    if layer.affine:
+        with torch.no_grad():
+            layer.weight.copy_(torch.tensor(SLOPES))
+            layer.bias.copy_(torch.tensor([-0.75, 0.5, 2.0]))
+    return layer.eval()
+
+
 LAYERS = {
     "relu": nn.ReLU(),
     "relu_inplace": nn.ReLU(inplace=True),
@@ -38,6 +49,8 @@ LAYERS = {
     "softplus_sharp": nn.Softplus(beta=2.5, threshold=3.5),
     "hardtanh": nn.Hardtanh(),
     "hardtanh_relu6": nn.Hardtanh(0.0, 6.0),
+    "batch_norm": batch_norm(),
+    "batch_norm_plain": batch_norm(affine=False, eps=0.01, momentum=None),
     "pad_replicate": nn.ReplicationPad3d((1, 0, 2, 1, 0, 3)),
     "pad_reflect": nn.ReflectionPad3d((3, 1, 0, 2, 1, 1)),
 }
