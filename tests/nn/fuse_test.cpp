@@ -12,6 +12,7 @@
 
 #include "convt3d/nn/activations.hpp"
 #include "convt3d/nn/batch_norm.hpp"
+#include "convt3d/nn/conv3d_layer.hpp"
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
 #include "convt3d/nn/pad.hpp"
 #include "support/arrays.hpp"
@@ -110,6 +111,30 @@ TEST(Fuse, MultipliesNormsOutWithWeightsWithinRounding) {
       const Tensor input = random({1, 4, 3, 4, 5}, 9, dtype);
       EXPECT_LE(distance(fused.forward(input), make().forward(input)), dtype == DType::kFloat32 ? 5e-7 : 1e-15);
     }
+  }
+}
+
+TEST(Fuse, ServesConvolutionsLikewise) {
+  for (const PadMode mode : {PadMode::kZeros, PadMode::kReplicate}) {
+    const Conv3dOptions options = {.in_channels = 4,
+                                   .out_channels = 6,
+                                   .kernel_size = 3,
+                                   .stride = {1, 2, 1},
+                                   .padding = 1,
+                                   .groups = 2,
+                                   .bias = false,
+                                   .padding_mode = mode};
+    const auto make = [&] {
+      return stack_of(layers(std::unique_ptr<Layer>(std::make_unique<Conv3dLayer>(Conv3d(options, 5))), make_layer(norm(6)),
+                             make_layer(prelu(6))));
+    };
+    const Sequential fused = fuse(make());
+    EXPECT_EQ(reasons(fused, {2, 4, 3, 4, 5}),
+              (std::vector<std::string>{"", "in the weights of layer 0", "in the epilogue of layer 0"}));
+    EXPECT_EQ(fused[0].repr(), make()[0].repr());
+    EXPECT_EQ(fused.parameter_count(), make().parameter_count());
+    const Tensor input = random({2, 4, 3, 4, 5}, 12);
+    EXPECT_LE(distance(fused.forward(input), make().forward(input)), 5e-7);
   }
 }
 

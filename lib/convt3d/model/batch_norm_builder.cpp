@@ -16,18 +16,13 @@ constexpr std::array<double, 4> kInitial = {1, 0, 0, 1};  // PyTorch's
 using Sources = std::array<std::optional<WeightSource>, 4>;
 
 Sources parse_sources(const Node& layer, BuildContext& context) {
-  Sources sources;
-  const std::optional<Node> weights = layer.find("weights");
-  if (!weights) return sources;
-  weights->require_object(kTensors);
-  for (std::size_t i = 0; i < kTensors.size(); ++i) {
-    const std::optional<Node> given = weights->find(std::string(kTensors[i]));
-    if (!given) continue;
-    sources[i] = parse_weight_source(*given, context.files);
-    if (sources[i]->form != WeightSource::Form::kValues && sources[i]->form != WeightSource::Form::kConstant) {
-      given->fail("a tensor of batch_norm3d is a list, a file or a constant");
+  Sources sources = parse_weights(layer, kTensors, context.files);
+  for (const std::optional<WeightSource>& source : sources) {
+    if (!source) continue;
+    if (source->form != WeightSource::Form::kValues && source->form != WeightSource::Form::kConstant) {
+      source->node.fail("a tensor of batch_norm3d is a list, a file or a constant");
     }
-    refuse_layout(*sources[i]);
+    refuse_layout(*source);
   }
   return sources;
 }

@@ -73,6 +73,12 @@ Shape Conv3d::output_shape(const Shape& input) const {
   return output;
 }
 
+Fusion Conv3d::absorb(const Pointwise& function) {
+  const Fusion fusion = state_->parameters.absorb(function);
+  state_->options.bias = std::as_const(state_->parameters).bias().has_value();
+  return fusion;
+}
+
 Tensor Conv3d::forward(const Tensor& input, const RunOptions& options) const {
   Tensor output = Tensor::empty(output_shape(input.shape()), state_->options.dtype);
   forward_into(input, output, options);

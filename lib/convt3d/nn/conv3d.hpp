@@ -8,6 +8,8 @@
 #include "convt3d/base/tensor.hpp"
 #include "convt3d/conv/conv3d_options.hpp"
 #include "convt3d/conv/plan.hpp"
+#include "convt3d/conv/pointwise.hpp"
+#include "convt3d/nn/fusion.hpp"
 #include "convt3d/nn/layer.hpp"
 
 namespace convt3d {
@@ -32,6 +34,9 @@ class Conv3d {
   const Tensor& weight() const;
   std::optional<Tensor>& bias();
   const std::optional<Tensor>& bias() const;
+
+  /// As ConvTranspose3d's.
+  Fusion absorb(const Pointwise& function);
 
   /// (N, C, D, H, W) to (N, C', D', H', W'), or both without N.
   Tensor forward(const Tensor& input, const RunOptions& options = {}) const;
