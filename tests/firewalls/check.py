@@ -68,7 +68,7 @@ RULES = [layer_rule(layer, may_include) for layer, may_include in LAYERS.items()
         name="base-std-only",
         files=rf"^lib/convt3d/base/.*{CODE}",
         allowed=r"^$",
-        pattern=r"#include\s*<(fmt|tbb|oneapi|hwy|itk|nlohmann|CLI|libdeflate)",
+        pattern=r"#include\s*<(fmt|tbb|oneapi|hwy|itk|nlohmann|CLI|libdeflate|isa-l)",
         breaks=[("lib/convt3d/base/a.cpp", "#include <fmt/format.h>"), ("lib/convt3d/base/a.hpp", "#include <tbb/tbb.h>")],
         keeps=[("lib/convt3d/base/a.cpp", "#include <vector>"), ("lib/convt3d/conv/a.cpp", "#include <fmt/format.h>")],
     ),

@@ -7,7 +7,8 @@
 #include <memory>
 #include <span>
 #include <string_view>
-#include <vector>
+
+#include "convt3d/imaging/inflate_stream.hpp"
 
 namespace convt3d {
 
@@ -24,7 +25,6 @@ class ByteReader {
  public:
   /// Starts at byte `offset` of the file.
   explicit ByteReader(const std::filesystem::path& path, Encoding encoding = Encoding::kPlain, std::int64_t offset = 0);
-  ~ByteReader();
   ByteReader(const ByteReader&) = delete;
   ByteReader& operator=(const ByteReader&) = delete;
 
@@ -38,7 +38,7 @@ class ByteReader {
   void skip(std::int64_t count, std::string_view what);
 
   /// Whether content is inflated; if not it is the file itself.
-  bool inflates() const { return inflater_ != nullptr; }
+  bool inflates() const { return inflated_ != nullptr; }
 
   /// Bytes of content that have been given out or read over.
   std::int64_t position() const { return content_position_; }
@@ -54,11 +54,7 @@ class ByteReader {
   void expect_room_for(std::int64_t count, std::string_view what) const;
 
  private:
-  struct Inflater;
-
   std::size_t read_file(std::span<std::byte> out);
-  std::size_t inflate_some(std::span<std::byte> out);
-  bool next_member();
 
   std::filesystem::path path_;
   std::ifstream file_;
@@ -66,7 +62,7 @@ class ByteReader {
   std::int64_t file_size_ = 0;
   std::int64_t file_position_ = 0;     ///< bytes taken from the file
   std::int64_t content_position_ = 0;  ///< bytes given out
-  std::unique_ptr<Inflater> inflater_;
+  std::unique_ptr<InflateStream> inflated_;
 };
 
 /// Whether a file begins as gzip does; not if it cannot be read.
