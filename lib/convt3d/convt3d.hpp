@@ -22,6 +22,7 @@
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
 #include "convt3d/nn/functional.hpp"
 #include "convt3d/nn/fuse.hpp"
+#include "convt3d/nn/instance_norm.hpp"
 #include "convt3d/nn/join.hpp"
 #include "convt3d/nn/layer.hpp"
 #include "convt3d/nn/pad.hpp"

@@ -9,6 +9,7 @@
 
 #include "convt3d/nn/activations.hpp"
 #include "convt3d/nn/batch_norm.hpp"
+#include "convt3d/nn/instance_norm.hpp"
 #include "convt3d/nn/pad.hpp"
 
 namespace {
@@ -68,6 +69,22 @@ std::unique_ptr<Layer> layer_named(const std::string& name) {
   norm.weight = vector({0.5f, -1.0f, 0.125f});
   norm.bias = vector({-0.75f, 0.5f, 2.0f});
   if (name == "batch_norm") return make_layer(norm);
+  if (name == "instance_norm") return make_layer(InstanceNorm3d{.num_features = 3});
+  if (name == "instance_norm_affine") {
+    return make_layer(
+        InstanceNorm3d{.num_features = 3, .eps = 0.01, .momentum = 0.2, .weight = norm.weight, .bias = norm.bias});
+  }
+  if (name == "instance_norm_running") {
+    return make_layer(InstanceNorm3d{.num_features = 3,
+                                     .weight = norm.weight,
+                                     .bias = norm.bias,
+                                     .running_mean = norm.running_mean,
+                                     .running_var = norm.running_var});
+  }
+  if (name == "group_norm") {
+    return make_layer(GroupNorm{.num_groups = 1, .num_channels = 3, .weight = norm.weight, .bias = norm.bias});
+  }
+  if (name == "group_norm_plain") return make_layer(GroupNorm{.num_groups = 3, .num_channels = 3, .eps = 0.5});
   // PyTorch's pads run (left, right, top, bottom, front, back).
   const Margins replicated{.begin = {0, 2, 1}, .end = {3, 1, 0}};
   const Margins reflected{.begin = {1, 0, 3}, .end = {1, 2, 1}};
@@ -95,7 +112,7 @@ std::unique_ptr<Layer> layer_named(const std::string& name) {
 
 TEST(LayerGoldens, PrintAndComputeAsPyTorch) {
   const std::vector<Golden> goldens = read_goldens();
-  ASSERT_EQ(goldens.size(), 42u);
+  ASSERT_EQ(goldens.size(), 52u);
   for (const Golden& golden : goldens) {
     SCOPED_TRACE(golden.name + " " + std::string(name_of(golden.dtype)));
     const std::unique_ptr<Layer> layer = layer_named(golden.name);

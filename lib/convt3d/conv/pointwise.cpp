@@ -13,6 +13,9 @@ namespace {
 // 2^16 elements are 256 or 512 KiB: they stay in a core's L2, and starting a task is nothing against computing them.
 constexpr std::int64_t kGrain = std::int64_t{1} << 16;
 
+// Of rows that several functions go over: 16 or 32 KiB stay in a core's L1 from one to the next.
+constexpr std::int64_t kRow = std::int64_t{1} << 12;
+
 const Machine& this_machine() {
   static const Machine machine = Machine::detect();
   return machine;
@@ -38,15 +41,19 @@ std::vector<T> spread(const std::vector<double>& values, std::int64_t groups, st
   return padded;
 }
 
+bool is_uniform(const Pointwise& pointwise) { return pointwise.p.size() == 1 && pointwise.q.size() == 1; }
+
 template <typename T>
-void apply_to(const Pointwise& pointwise, const TensorView& volumes, int threads, Isa isa) {
-  const PackedEpilogue<T> packed({pointwise}, volumes.c, 1, isa);
+void apply_to(const Epilogue& functions, const TensorView& volumes, int threads, Isa isa) {
+  const PackedEpilogue<T> packed(functions, volumes.c, 1, isa);
   auto* const elements = static_cast<T*>(volumes.data);
   const std::int64_t volume = volumes.extent.d * volumes.extent.h * volumes.extent.w;
-  const std::int64_t run = pointwise.p.size() == 1 && pointwise.q.size() == 1 ? volumes.n * volumes.c * volume : volume;
+  const std::int64_t run =
+      std::all_of(functions.begin(), functions.end(), is_uniform) ? volumes.n * volumes.c * volume : volume;
+  const std::int64_t longest = functions.size() > 1 ? kRow : run;
   const auto range = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t at = begin; at < end;) {  // one channel's part of [begin, end) after the other
-      const std::int64_t last = std::min(end, (at / run + 1) * run);
+      const std::int64_t last = std::min({end, (at / run + 1) * run, at + longest});
       packed.on_row(at / volume % volumes.c, elements + at, last - at);
       at = last;
     }
@@ -80,14 +87,19 @@ std::int64_t epilogue_bytes(const Epilogue& epilogue, std::int64_t channels, DTy
   return 2 * static_cast<std::int64_t>(epilogue.size()) * channels * static_cast<std::int64_t>(size_of(dtype));
 }
 
-void apply(const Pointwise& pointwise, const TensorView& volumes, int threads, std::optional<Isa> isa) {
-  require_fit(pointwise, volumes.c);
+void apply_all(const Epilogue& functions, const TensorView& volumes, int threads, std::optional<Isa> isa) {
+  for (const Pointwise& function : functions) require_fit(function, volumes.c);
+  if (functions.empty()) return;
   if (volumes.n * volumes.c * volumes.extent.d * volumes.extent.h * volumes.extent.w == 0) return;
   const Isa with = isa ? *isa : this_machine().isa;
-  if (volumes.dtype == DType::kFloat64) return apply_to<double>(pointwise, volumes, threads, with);
-  if (volumes.dtype == DType::kFloat32) return apply_to<float>(pointwise, volumes, threads, with);
+  if (volumes.dtype == DType::kFloat64) return apply_to<double>(functions, volumes, threads, with);
+  if (volumes.dtype == DType::kFloat32) return apply_to<float>(functions, volumes, threads, with);
   throw Error(ErrorKind::kShape,
               "pointwise functions are of float32 and float64; the input is " + std::string(name_of(volumes.dtype)));
+}
+
+void apply(const Pointwise& pointwise, const TensorView& volumes, int threads, std::optional<Isa> isa) {
+  apply_all({pointwise}, volumes, threads, isa);
 }
 
 }  // namespace convt3d

@@ -47,4 +47,7 @@ std::int64_t epilogue_bytes(const Epilogue& epilogue, std::int64_t channels, DTy
 /// false.
 void apply(const Pointwise& pointwise, const TensorView& volumes, int threads = 0, std::optional<Isa> isa = std::nullopt);
 
+/// The same of several functions, one after the other: memory is touched once for all.
+void apply_all(const Epilogue& functions, const TensorView& volumes, int threads = 0, std::optional<Isa> isa = std::nullopt);
+
 }  // namespace convt3d

@@ -130,6 +130,10 @@ const std::vector<LayerRow>& layer_table() {
       {"softplus", {"beta", "threshold"}, build_softplus},
       {"hardtanh", {"min_val", "max_val", "inplace"}, build_hardtanh},
       {"batch_norm3d", {"num_features", "eps", "momentum", "affine", "track_running_stats", "weights"}, build_batch_norm3d},
+      {"instance_norm3d",
+       {"num_features", "eps", "momentum", "affine", "track_running_stats", "weights"},
+       build_instance_norm3d},
+      {"group_norm", {"num_groups", "num_channels", "eps", "affine", "weights"}, build_group_norm},
       {"bspline_prefilter", {}, build_bspline_prefilter},
   };
   return table;

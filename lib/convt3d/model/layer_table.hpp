@@ -45,6 +45,8 @@ const std::vector<LayerRow>& layer_table();
 BuiltLayer build_conv_transpose3d(const Node& layer, BuildContext& context);
 BuiltLayer build_conv3d(const Node& layer, BuildContext& context);
 BuiltLayer build_batch_norm3d(const Node& layer, BuildContext& context);
+BuiltLayer build_instance_norm3d(const Node& layer, BuildContext& context);
+BuiltLayer build_group_norm(const Node& layer, BuildContext& context);
 BuiltLayer build_add(const Node& layer, BuildContext& context);
 BuiltLayer build_concat(const Node& layer, BuildContext& context);
 

@@ -2,8 +2,10 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "convt3d/base/tensor.hpp"
+#include "convt3d/conv/pointwise.hpp"
 #include "convt3d/nn/layer.hpp"
 
 namespace convt3d {
@@ -22,5 +24,8 @@ struct BatchNorm3d {
 /// A pointwise layer, its factor and summand of each channel computed in double. Throws Error{kShape} for tensors of other
 /// shapes, and for a channel whose variance and eps give no finite factor.
 std::unique_ptr<Layer> make_layer(const BatchNorm3d& norm);
+
+/// Its function of a voxel. `module` names the layer in messages.
+Pointwise affine_of(const BatchNorm3d& norm, std::string_view module = "BatchNorm3d");
 
 }  // namespace convt3d

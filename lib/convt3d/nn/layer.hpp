@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,7 @@
 #include "convt3d/conv/pointwise.hpp"
 #include "convt3d/conv/sampling.hpp"
 #include "convt3d/nn/fusion.hpp"
+#include "convt3d/nn/statistics.hpp"
 
 namespace convt3d {
 
@@ -55,6 +57,13 @@ class Layer {
   virtual LayerPlan plan(const Shape& input, const RunOptions& options) const = 0;
   /// Takes the input over: pointwise layers work in place. Float32 and float64; throws Error{kShape} for other dtypes.
   virtual Tensor forward(Tensor input, const RunOptions& options) const = 0;
+
+  /// What the layer must know of all of such an input first; null where it needs nothing. Throws as output_shape does.
+  virtual std::unique_ptr<Statistics> statistics(const Shape& input) const;
+  /// Of planes (n, C, d, H, W) of the volumes from first_n on, once their statistics are finished: the same planes of the
+  /// output, with the bits that forward gives. Only where statistics are needed.
+  virtual Tensor forward_with(Tensor planes, std::int64_t first_n, const Statistics& statistics,
+                              const RunOptions& options) const;
 
   /// The layer as a function of each element, which a layer before it may do in its epilogue; null where it is no such.
   virtual const Pointwise* pointwise() const { return nullptr; }

@@ -20,10 +20,10 @@ def prelu(slopes):
     return layer
 
 
-def batch_norm(**arguments):
-    layer = nn.BatchNorm3d(3, **arguments)
-    layer.running_mean.copy_(torch.tensor([0.5, -2.0, 1.25]))
-    layer.running_var.copy_(torch.tensor([0.25, 3.0, 1.5]))
+def norm(layer):
+    if getattr(layer, "running_mean", None) is not None:
+        layer.running_mean.copy_(torch.tensor([0.5, -2.0, 1.25]))
+        layer.running_var.copy_(torch.tensor([0.25, 3.0, 1.5]))
     if layer.affine:
         with torch.no_grad():
             layer.weight.copy_(torch.tensor(SLOPES))
@@ -49,8 +49,13 @@ LAYERS = {
     "softplus_sharp": nn.Softplus(beta=2.5, threshold=3.5),
     "hardtanh": nn.Hardtanh(),
     "hardtanh_relu6": nn.Hardtanh(0.0, 6.0),
-    "batch_norm": batch_norm(),
-    "batch_norm_plain": batch_norm(affine=False, eps=0.01, momentum=None),
+    "batch_norm": norm(nn.BatchNorm3d(3)),
+    "batch_norm_plain": norm(nn.BatchNorm3d(3, affine=False, eps=0.01, momentum=None)),
+    "instance_norm": norm(nn.InstanceNorm3d(3)),
+    "instance_norm_affine": norm(nn.InstanceNorm3d(3, eps=0.01, momentum=0.2, affine=True)),
+    "instance_norm_running": norm(nn.InstanceNorm3d(3, affine=True, track_running_stats=True)),
+    "group_norm": norm(nn.GroupNorm(1, 3)),
+    "group_norm_plain": norm(nn.GroupNorm(3, 3, eps=0.5, affine=False)),
     "pad_replicate": nn.ReplicationPad3d((1, 0, 2, 1, 0, 3)),
     "pad_reflect": nn.ReflectionPad3d((3, 1, 0, 2, 1, 1)),
 }

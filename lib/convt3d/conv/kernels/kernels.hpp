@@ -122,6 +122,16 @@ using CopyRowFn = void (*)(const T* source, T* target, std::int64_t count, bool 
 template <typename T>
 CopyRowFn<T> copy_row(Isa isa);
 
+/// Σ (x - shift) and Σ (x - shift)² over a row, in double.
+struct RowSums {
+  double sum = 0;
+  double squares = 0;
+};
+template <typename T>
+using RowSumsFn = RowSums (*)(const T* values, std::int64_t count, double shift);
+template <typename T>
+RowSumsFn<T> row_sums(Isa isa);
+
 /// A pointwise function of a row, in place. Its parameters are *p and *q, or with `per_lane` a vector of each, for rows of
 /// whole vectors with channels in lanes.
 template <typename T>
