@@ -1,7 +1,5 @@
-/// What ITK makes of the files that convt3d writes, and what both read from the same files.
+/// What ITK makes of the files that convt3d writes.
 #include <gtest/gtest.h>
-#include <itkMetaImageIO.h>
-#include <itkNiftiImageIO.h>
 
 #include <cmath>
 #include <string>
@@ -9,48 +7,15 @@
 #include <vector>
 
 #include "convt3d/imaging/volume.hpp"
+#include "imaging/itk_volume.hpp"
 #include "imaging/test_files.hpp"
 
 namespace convt3d {
 namespace {
 
+using testing::ItkVolume;
+using testing::read_with_itk;
 using testing::ScratchFolder;
-
-struct ItkVolume {
-  std::vector<float> voxels;  ///< components of a voxel side by side
-  std::vector<unsigned> sizes;
-  std::vector<double> spacing, origin;
-  std::array<double, 9> direction{};
-  unsigned components = 1;
-};
-
-ItkVolume read_with_itk(const std::filesystem::path& path) {
-  itk::ImageIOBase::Pointer io;
-  if (format_of(path) == VolumeFormat::kNifti) {
-    io = itk::NiftiImageIO::New();
-  } else {
-    io = itk::MetaImageIO::New();
-  }
-  io->SetFileName(path.string());
-  io->ReadImageInformation();
-  ItkVolume volume;
-  const unsigned axes = io->GetNumberOfDimensions();
-  itk::ImageIORegion region(axes);
-  for (unsigned axis = 0; axis < axes; ++axis) {
-    volume.sizes.push_back(static_cast<unsigned>(io->GetDimensions(axis)));
-    region.SetSize(axis, volume.sizes[axis]);
-    volume.spacing.push_back(io->GetSpacing(axis));
-    volume.origin.push_back(io->GetOrigin(axis));
-    const std::vector<double> column = io->GetDirection(axis);
-    for (unsigned row = 0; row < 3 && axis < 3; ++row) volume.direction[3 * row + axis] = column[row];
-  }
-  io->SetIORegion(region);
-  volume.components = io->GetNumberOfComponents();
-  EXPECT_EQ(io->GetComponentType(), itk::IOComponentEnum::FLOAT);
-  volume.voxels.resize(io->GetImageSizeInPixels() * volume.components);
-  io->Read(volume.voxels.data());
-  return volume;
-}
 
 /// A turn about (1, 2, 3).
 std::array<double, 9> rotation(double angle) {
@@ -72,6 +37,7 @@ class ItkAgreement : public ::testing::TestWithParam<const char*> {
     write_volume(path, voxels, grid, source, {.provenance = "convt3d test"});
 
     const ItkVolume itk = read_with_itk(path);
+    EXPECT_EQ(itk.type, itk::IOComponentEnum::FLOAT);
     for (std::size_t axis = 0; axis < 3; ++axis) {
       EXPECT_EQ(itk.sizes[axis], static_cast<unsigned>(grid.extent[2 - static_cast<int>(axis)]));
       EXPECT_NEAR(itk.spacing[axis], grid.spacing_mm[axis], 1e-6 * grid.spacing_mm[axis]);

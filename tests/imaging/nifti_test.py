@@ -274,6 +274,32 @@ class Voxels(NiftiTest):
         self.assert_refused(["outside the range of uint8"], copy, source, self.folder / "out.nii", type="uint8", nan=-1)
 
 
+class Nifticlib(NiftiTest):
+    """The reference implementation, through its command nifti_tool."""
+
+    def run_tool(self, *arguments):
+        return subprocess.run(["nifti_tool", *map(str, arguments)], capture_output=True, text=True, check=True).stdout
+
+    def test_finds_headers_good_and_reads_the_same_voxels(self):
+        blocks = counting((160, 150, 90)) % 251  # 8 MiB of float32: 9 gzip members
+        long_axis = counting((32768, 2, 2), np.uint8)
+        for voxels, kind, name in [(blocks, nib.Nifti1Image, "a.nii.gz"), (blocks, nib.Nifti1Image, "b.nii"),
+                                   (long_axis, nib.Nifti2Image, "c.nii.gz"), (long_axis, nib.Nifti2Image, "d.nii")]:
+            with self.subTest(kind=kind.__name__, name=name):
+                path = self.folder / name
+                copy(self.save(voxels, name="in.nii", kind=nib.Nifti2Image), path)
+                self.assertEqual(type(nib.load(path)), kind)
+                if kind == nib.Nifti1Image:  # its checks read every header as NIfTI-1
+                    said = self.run_tool("-check_hdr", "-check_nim", "-infiles", path)
+                    self.assertIn("header IS GOOD", said)
+                    self.assertIn("nifti_image IS GOOD", said)
+                copied = self.folder / "copied.nii"
+                copied.unlink(missing_ok=True)
+                self.run_tool("-cbl", "-prefix", copied, "-infiles", path)
+                np.testing.assert_array_equal(np.asarray(nib.load(copied).dataobj), voxels)
+                self.assert_same(nib.load(copied).affine, affine())
+
+
 class Gzip(NiftiTest):
     def test_members_are_read_by_all(self):
         voxels = np.random.default_rng(1).integers(0, 60, (160, 150, 140)).astype(np.float32)  # 12.8 MiB: 4 members
