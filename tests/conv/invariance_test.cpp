@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-
 #include "convt3d/conv/shape.hpp"
 #include "support/run.hpp"
 #include "support/sweep.hpp"
@@ -15,11 +13,6 @@ namespace {
 using convt3d::Box3;
 using convt3d::Extent3;
 using convt3d::Problem;
-
-template <typename T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
-}
 
 /// The box of every volume of an array (volumes, extent).
 std::vector<float> part(const std::vector<float>& array, const Extent3& extent, const Box3& box) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
@@ -91,6 +92,11 @@ std::vector<double> widened(const std::vector<T>& values) {
 template <typename T>
 std::vector<double> run_reference(const reference::Layer& layer, const Arrays<T>& arrays) {
   return reference::conv_transpose3d(layer, widened(arrays.input), widened(arrays.weight), widened(arrays.bias));
+}
+
+template <typename T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
 /// Distance of an output from what is expected; infinite where the sizes differ or anything is not finite.

@@ -27,21 +27,23 @@ struct Query {
   bool separable = false;  ///< the kernel has rank 1
 };
 
-/// Data of one run. The boxes say which part of the problem's volumes the pointers hold: inputs outside input_box but inside
-/// the volume are not needed for output_box (required_input).
+/// Data of one run. The boxes say which part of the problem's volumes the pointers hold, whole planes of them: inputs
+/// outside input_box but inside the volume are not needed for output_box (Plan::reach).
 struct RunArgs {
   const void* input = nullptr;  ///< (n, ci, input_box)
   Box3 input_box;
   void* output = nullptr;  ///< (n, co, output_box)
   Box3 output_box;
+  Planes wanted;        ///< of output_box: what is computed
   bool stream = false;  ///< the output exceeds the caches: store past them
   Observer* observer = nullptr;
-  /// Of each volume: set where a NaN or infinity in the input would reach outputs that it has no tap to, through sums that
-  /// cancel for finite numbers only. Such a volume's output is void.
+  /// Of each volume and each plane of input_box: set where it has a NaN or infinity that would reach outputs that it has no
+  /// tap to, through sums that cancel for finite numbers only. Output planes whose reach has such a plane are void.
   std::span<char> spread = {};
 
-  void mark_spread(std::int64_t n) const {
-    std::atomic_ref(spread[static_cast<std::size_t>(n)]).store(1, std::memory_order_relaxed);
+  void mark_spread(std::int64_t n, std::int64_t id) const {
+    const std::int64_t plane = n * input_box.extent().d + id - input_box.begin.d;
+    std::atomic_ref(spread[static_cast<std::size_t>(plane)]).store(1, std::memory_order_relaxed);
   }
 };
 
@@ -63,6 +65,8 @@ struct Algorithm {
   double (*seconds)(const Query& query);
   /// Buffers that `prepare` and `run` will allocate.
   std::vector<LedgerEntry> (*ledger)(const Query& query);
+  /// What planes of the output are made from; every row of the input's planes in reach is looked at for NaN.
+  PlaneReach (*reach)(const Query& query);
   /// The tiling, for people.
   std::string (*tiles)(const Query& query);
   std::unique_ptr<Prepared> (*prepare)(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue);

@@ -1,12 +1,6 @@
 #include "convt3d/conv/cells.hpp"
 
 namespace convt3d {
-namespace {
-
-constexpr std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
-
-}  // namespace
-
 CellAxis make_cell_axis(const Problem& p, int axis) {
   CellAxis a{.stride = p.stride[axis],
              .padding = p.padding[axis],
@@ -21,6 +15,15 @@ CellAxis make_cell_axis(const Problem& p, int axis) {
   a.highest = 0;
   a.lowest = -floor_div((a.kernel - 1) * a.dilation, a.stride);
   return a;
+}
+
+PlaneReach reach_of(const CellAxis& d, std::int64_t run) {
+  return {.first = d.output_of(d.begin, 0),
+          .run = run * d.stride,
+          .advance = run,
+          .lowest = d.begin + d.lowest,
+          .highest = d.begin + run - 1 + d.highest,
+          .input = d.input};
 }
 
 }  // namespace convt3d

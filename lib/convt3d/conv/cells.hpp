@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "convt3d/base/checked.hpp"
+#include "convt3d/conv/plane_reach.hpp"
 #include "convt3d/conv/problem.hpp"
 
 namespace convt3d {
@@ -18,6 +19,7 @@ struct CellAxis {
   std::int64_t cells() const { return end - begin; }
   std::int64_t shifts() const { return highest - lowest + 1; }
   std::int64_t output_of(std::int64_t cell, std::int64_t residue) const { return cell * stride + residue - padding; }
+  std::int64_t cell_of(std::int64_t plane) const { return floor_div(plane + padding, stride); }
   /// The kernel index through which `residue` reads cell + e, or -1.
   std::int64_t kernel_index(std::int64_t residue, std::int64_t e) const {
     const std::int64_t reach = residue - e * stride;
@@ -34,5 +36,8 @@ struct CellAxis {
 
 /// Axis 0 is d, 1 is h, 2 is w.
 CellAxis make_cell_axis(const Problem& problem, int axis);
+
+/// The reach of planes where the cells of axis d are computed in runs of `run`, counted from the first.
+PlaneReach reach_of(const CellAxis& d, std::int64_t run);
 
 }  // namespace convt3d

@@ -76,10 +76,10 @@ class Direct final : public Prepared {
     for (int axis = 2; axis >= 0; --axis) {
       block.begin[axis] = digits.next(t.blocks[axis]) * t.block[axis];
       block.end[axis] = std::min(block.begin[axis] + t.block[axis], t.axes[static_cast<std::size_t>(axis)].positions);
-      const std::int64_t stride = problem_.stride[axis];
-      if (block.begin[axis] * stride >= args.output_box.end[axis] || block.end[axis] * stride <= args.output_box.begin[axis])
-        return;
     }
+    block.begin.d = std::max(block.begin.d, args.wanted.begin / problem_.stride.d);
+    block.end.d = std::min(block.end.d, ceil_div(args.wanted.end, problem_.stride.d));
+    if (block.begin.d >= block.end.d) return;
     block.group = digits.next(problem_.groups);
     block.n = digits.rest();
     block.first_chunk = t.chunks * split / t.splits;
@@ -102,12 +102,13 @@ class Direct final : public Prepared {
     const std::int64_t channel_stride = have.d * have.h * have.w;
     const T* source = static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * t.ci) * channel_stride;
     const kernels::PackFn<T> pack = kernels::pack_row<T>(isa_);
-    T* row = panel;
+    const std::int64_t rows = t.axes[0].span(block.end.d - block.begin.d) * t.panel.h;
     for (std::int64_t shift = 0; shift < t.shifts; ++shift) {
+      T* row = panel + shift * t.panel.d * t.panel.h * t.panel.w * t.ld;
       const std::int64_t iw = block.begin.w * t.axes[2].stride + t.axes[2].lowest + shift;
       const std::int64_t first = std::clamp(args.input_box.begin.w, iw, iw + t.panel.w);
       const std::int64_t last = std::clamp(args.input_box.end.w, first, iw + t.panel.w);
-      for (std::int64_t r = 0; r < t.panel.d * t.panel.h; ++r, row += t.panel.w * t.ld) {
+      for (std::int64_t r = 0; r < rows; ++r, row += t.panel.w * t.ld) {
         if (!t.axes[0].reads(r / t.panel.h) || !t.axes[1].reads(r % t.panel.h)) continue;
         const std::int64_t id = block.begin.d * t.axes[0].stride + t.axes[0].lowest + r / t.panel.h;
         const std::int64_t ih = block.begin.h * t.axes[1].stride + t.axes[1].lowest + r % t.panel.h;
@@ -210,7 +211,7 @@ class Direct final : public Prepared {
       T* target = static_cast<T*>(args.output) + (block.n * problem_.co + block.group * t.co + co) * channel_stride;
       for (std::int64_t qd = block.begin.d; qd < std::min(d.count, block.end.d); ++qd) {
         const std::int64_t od = d.out_begin + qd * d.out_step;
-        if (od < box.begin.d || od >= box.end.d) continue;
+        if (od < args.wanted.begin || od >= args.wanted.end) continue;
         for (std::int64_t qh = block.begin.h; qh < std::min(h.count, block.end.h); ++qh) {
           const std::int64_t oh = h.out_begin + qh * h.out_step;
           if (oh < box.begin.h || oh >= box.end.h) continue;
@@ -319,6 +320,16 @@ std::vector<LedgerEntry> ledger(const Query& query) {
   });
 }
 
+PlaneReach reach(const Query& query) {
+  const DirectAxis d = direct_axis(query.problem, 0);
+  return {.first = 0,
+          .run = query.problem.stride.d,
+          .advance = d.stride,
+          .lowest = d.lowest,
+          .highest = d.highest,
+          .input = query.problem.input.d};
+}
+
 std::string tiles(const Query& query) {
   return with_tiling(query, [](const DirectTiling& t, auto) {
     return "blocks of " + to_string(t.block) + " positions, " + std::to_string(t.nr * t.lanes) +
@@ -336,6 +347,6 @@ std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const vo
 
 }  // namespace
 
-constexpr Algorithm kDirect = {"direct", rejects, seconds, ledger, tiles, prepare};
+constexpr Algorithm kDirect = {"direct", rejects, seconds, ledger, reach, tiles, prepare};
 
 }  // namespace convt3d

@@ -8,21 +8,6 @@
 namespace convt3d {
 namespace {
 
-DirectAxis make_axis(const Problem& problem, int axis) {
-  DirectAxis result{
-      .phases = axis_phases(problem, axis), .positions = 0, .lowest = 0, .highest = 0, .stride = problem.input_stride[axis]};
-  bool first = true;
-  for (const AxisPhase& phase : result.phases) {
-    result.positions = std::max(result.positions, phase.count);
-    for (const Tap& tap : phase.taps) {
-      result.lowest = first ? tap.offset : std::min(result.lowest, tap.offset);
-      result.highest = first ? tap.offset : std::max(result.highest, tap.offset);
-      first = false;
-    }
-  }
-  return result;
-}
-
 /// A short row is run on into the next one, so that the product has enough positions to amortise its weights: with one copy
 /// of the panel per column shift, each cut to the block's width, a tap's positions are contiguous across rows.
 bool is_short(std::int64_t columns) { return columns <= 20; }
@@ -37,6 +22,21 @@ void shape_panel(DirectTiling& t) {
 }
 
 }  // namespace
+
+DirectAxis direct_axis(const Problem& problem, int axis) {
+  DirectAxis result{
+      .phases = axis_phases(problem, axis), .positions = 0, .lowest = 0, .highest = 0, .stride = problem.input_stride[axis]};
+  bool first = true;
+  for (const AxisPhase& phase : result.phases) {
+    result.positions = std::max(result.positions, phase.count);
+    for (const Tap& tap : phase.taps) {
+      result.lowest = first ? tap.offset : std::min(result.lowest, tap.offset);
+      result.highest = first ? tap.offset : std::max(result.highest, tap.offset);
+      first = false;
+    }
+  }
+  return result;
+}
 
 bool DirectAxis::reads(std::int64_t i) const {
   if (stride == 1) return true;
@@ -86,7 +86,7 @@ template <typename T>
 DirectTiling direct_tiling(const Query& query) {
   const Problem& p = query.problem;
   DirectTiling t;
-  for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = make_axis(p, axis);
+  for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = direct_axis(p, axis);
   t.lanes = kernels::lanes<T>(query.machine.isa);
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;

@@ -27,6 +27,9 @@ struct DirectAxis {
   bool reads(std::int64_t i) const;
 };
 
+/// Axis 0 is d, 1 is h, 2 is w.
+DirectAxis direct_axis(const Problem& problem, int axis);
+
 struct DirectTiling {
   std::array<DirectAxis, 3> axes;
   std::int64_t lanes = 1;

@@ -1,5 +1,6 @@
 #include "convt3d/conv/executor.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -14,6 +15,8 @@
 namespace convt3d {
 namespace {
 
+std::string to_string(const Planes& planes) { return std::to_string(planes.begin) + " to " + std::to_string(planes.end); }
+
 const Algorithm& find(const std::string& name) {
   for (const Algorithm& algorithm : algorithms()) {
     if (algorithm.name == name) return algorithm;
@@ -22,10 +25,14 @@ const Algorithm& find(const std::string& name) {
 }
 
 /// Streaming pays once the output would push everything else out of the last cache.
-bool exceeds_caches(const Plan& plan) {
+bool exceeds_caches(const Plan& plan, const Planes& wanted) {
   const Problem& p = plan.problem;
-  return output_size(p) * static_cast<std::int64_t>(size_of(p.dtype)) > plan.machine.l2_bytes * 4;
+  const std::int64_t elements = p.n * p.co * wanted.count() * p.output.h * p.output.w;
+  return elements * static_cast<std::int64_t>(size_of(p.dtype)) > plan.machine.l2_bytes * 4;
 }
+
+/// Those planes of an extent.
+Box3 box_of(const Planes& planes, const Extent3& extent) { return {{planes.begin, 0, 0}, {planes.end, extent.h, extent.w}}; }
 
 void require(const char* which, DType dtype, std::int64_t n, std::int64_t c, const Extent3& extent, const Problem& p,
              std::int64_t want_c, const Extent3& want) {
@@ -40,7 +47,7 @@ void require(const char* which, DType dtype, std::int64_t n, std::int64_t c, con
 
 LedgerEntry kept_weights(const Problem& problem) {
   const std::int64_t elements = weight_size(problem) + (problem.bias ? problem.co : 0);
-  return {"weights as given, for volumes with NaN or Inf", elements * static_cast<std::int64_t>(size_of(problem.dtype))};
+  return {"weights as given, for planes with NaN or Inf", elements * static_cast<std::int64_t>(size_of(problem.dtype))};
 }
 
 std::span<const Algorithm> algorithms() {
@@ -73,7 +80,7 @@ struct Executor::State {
   Plan plan;
   std::unique_ptr<Prepared> prepared;
 
-  // For volumes with a NaN or an infinity that `prepared` would spread: direct, one volume at a time, prepared when first
+  // For planes with a NaN or an infinity that `prepared` would spread: direct, one volume at a time, prepared when first
   // met from weights kept for it.
   std::vector<std::byte> weight, bias;
   Epilogue epilogue;
@@ -87,6 +94,19 @@ struct Executor::State {
       fallback = kDirect.prepare(one_volume, weight.data(), bias.empty() ? nullptr : bias.data(), epilogue);
     });
     return *fallback;
+  }
+
+  /// Planes `wanted` of volume n anew.
+  void run_fallback(const RunArgs& args, std::int64_t n, const Planes& wanted) {
+    const Problem& p = plan.problem;
+    const auto element = static_cast<std::int64_t>(size_of(p.dtype));
+    const std::int64_t in_planes = args.input_box.extent().d;
+    const std::int64_t out_plane = p.output.h * p.output.w;
+    RunArgs volume = args;
+    volume.input = static_cast<const std::byte*>(args.input) + n * p.ci * in_planes * p.input.h * p.input.w * element;
+    volume.output = static_cast<std::byte*>(args.output) + n * p.co * args.output_box.extent().d * out_plane * element;
+    volume.wanted = wanted;
+    get_fallback().run(volume);
   }
 };
 
@@ -113,26 +133,46 @@ const Plan& Executor::plan() const { return state_->plan; }
 
 void Executor::run(const ConstTensorView& input, const TensorView& output, Observer* observer) const {
   const Problem& p = state_->plan.problem;
-  require("input", input.dtype, input.n, input.c, input.extent, p, p.ci, p.input);
-  require("output", output.dtype, output.n, output.c, output.extent, p, p.co, p.output);
+  run_planes(input, {0, p.input.d}, output, {0, p.output.d}, observer);
+}
+
+void Executor::run_planes(const ConstTensorView& input, const Planes& held, const TensorView& output, const Planes& wanted,
+                          Observer* observer) const {
+  const Problem& p = state_->plan.problem;
+  const PlaneReach& reach = state_->plan.reach;
+  if (wanted.empty() || !held.contains(reach.of(wanted))) {
+    throw Error(ErrorKind::kShape, "planes " + to_string(held) + " of the input do not give planes " + to_string(wanted) +
+                                       " of the output; expected " + to_string(reach.of(wanted)));
+  }
+  require("input", input.dtype, input.n, input.c, input.extent, p, p.ci, {held.count(), p.input.h, p.input.w});
+  require("output", output.dtype, output.n, output.c, output.extent, p, p.co, {wanted.count(), p.output.h, p.output.w});
   check_stop(observer);
   if (p.n == 0) return;
   thread_local std::vector<char> spread;  // keeps its memory, so that a later run allocates nothing
-  spread.assign(static_cast<std::size_t>(p.n), 0);
-  RunArgs args{.input = input.data,
-               .input_box = whole(p.input),
-               .output = output.data,
-               .output_box = whole(p.output),
-               .stream = exceeds_caches(state_->plan),
-               .observer = observer,
-               .spread = spread};
+  spread.assign(static_cast<std::size_t>(p.n * held.count()), 0);
+  const RunArgs args{.input = input.data,
+                     .input_box = box_of(held, p.input),
+                     .output = output.data,
+                     .output_box = box_of(wanted, p.output),
+                     .wanted = wanted,
+                     .stream = exceeds_caches(state_->plan, wanted),
+                     .observer = observer,
+                     .spread = spread};
   state_->prepared->run(args);
+  if (!state_->prepared->may_spread()) return;
   for (std::int64_t n = 0; n < p.n; ++n) {
-    if (spread[static_cast<std::size_t>(n)] == 0) continue;
-    const auto element = static_cast<std::int64_t>(size_of(p.dtype));
-    args.input = static_cast<const std::byte*>(input.data) + n * (input_size(p) / p.n) * element;
-    args.output = static_cast<std::byte*>(output.data) + n * (output_size(p) / p.n) * element;
-    state_->get_fallback().run(args);
+    const auto flags = std::span(spread).subspan(static_cast<std::size_t>(n * held.count()));
+    const auto is_void = [&](std::int64_t od) {
+      const Planes read = reach.of({od, od + 1});
+      const auto begin = flags.begin() + (read.begin - held.begin);
+      return std::find(begin, begin + read.count(), 1) != begin + read.count();
+    };
+    for (std::int64_t od = wanted.begin; od < wanted.end;) {
+      std::int64_t end = od;
+      while (end < wanted.end && is_void(end)) ++end;
+      if (end > od) state_->run_fallback(args, n, {od, end});
+      od = end + 1;
+    }
   }
 }
 

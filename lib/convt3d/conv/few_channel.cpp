@@ -96,16 +96,16 @@ class FewChannel final : public Prepared {
     block.n = digits.rest();
     block.first_set = static_cast<std::size_t>(t.row_sets() * split / t.set_splits * t.sets_per_row());
     block.last_set = static_cast<std::size_t>(t.row_sets() * (split + 1) / t.set_splits * t.sets_per_row());
-    const Box3& box = args.output_box;
-    if (t.axes[0].output_of(block.d_end, 0) <= box.begin.d || t.axes[0].output_of(block.d_begin, 0) >= box.end.d) return;
-    if (t.axes[1].output_of(block.h_end, 0) <= box.begin.h || t.axes[1].output_of(block.h_begin, 0) >= box.end.h) return;
+    block.d_begin = std::max(block.d_begin, t.axes[0].cell_of(args.wanted.begin));
+    block.d_end = std::min(block.d_end, t.axes[0].cell_of(args.wanted.end - 1) + 1);
+    if (block.d_begin >= block.d_end) return;
 
     pack_panel(args, block, panel);
     T* rows = panel + round_up(t.panel_size(), t.lanes);
     for (std::int64_t cd = block.d_begin; cd < block.d_end; ++cd) {
       for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
         const std::int64_t od = t.axes[0].output_of(cd, rd);
-        if (od < box.begin.d || od >= box.end.d) continue;
+        if (od < args.wanted.begin || od >= args.wanted.end) continue;
         for (std::int64_t ch = block.h_begin; ch < block.h_end; ch += t.run_h) {
           const T* base = panel + ((cd - block.d_begin) * t.panel_h + ch - block.h_begin) * t.pitch;
           const std::int64_t count = std::min(t.run_h, block.h_end - ch);
@@ -127,9 +127,10 @@ class FewChannel final : public Prepared {
     const std::int64_t iw = t.axes[2].begin + t.axes[2].lowest;
     const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.pitch);
     const std::int64_t last = std::clamp(box.end.w, first, iw + t.pitch);
-    T* row = panel;
+    const std::int64_t rows = (block.d_end - block.d_begin + t.axes[0].shifts() - 1) * t.panel_h;
     for (std::int64_t c = 0; c < t.ci; ++c) {
-      for (std::int64_t r = 0; r < t.panel_d * t.panel_h; ++r, row += t.pitch) {
+      T* row = panel + c * t.panel_d * t.panel_h * t.pitch;
+      for (std::int64_t r = 0; r < rows; ++r, row += t.pitch) {
         const std::int64_t id = block.d_begin + t.axes[0].lowest + r / t.panel_h;
         const std::int64_t ih = block.h_begin + t.axes[1].lowest + r % t.panel_h;
         if (id < box.begin.d || id >= box.end.d || ih < box.begin.h || ih >= box.end.h || first >= last) {
@@ -140,7 +141,7 @@ class FewChannel final : public Prepared {
             source + ((c * have.d + id - box.begin.d) * have.h + ih - box.begin.h) * have.w + first - box.begin.w;
         std::fill(row, row + first - iw, T{0});
         std::copy(from, from + last - first, row + first - iw);
-        if (has_zeros_ && !all_finite_(from, last - first)) args.mark_spread(block.n);
+        if (has_zeros_ && !all_finite_(from, last - first)) args.mark_spread(block.n, id);
         std::fill(row + last - iw, row + t.pitch, T{0});
       }
     }
@@ -302,6 +303,8 @@ std::vector<LedgerEntry> ledger(const Query& query) {
   });
 }
 
+PlaneReach reach(const Query& query) { return reach_of(make_cell_axis(query.problem, 0), 1); }
+
 std::string tiles(const Query& query) {
   return with_tiling(query, [](const FewChannelTiling& t, auto) {
     return "blocks of " + std::to_string(t.block_d) + " x " + std::to_string(t.block_h) + " cell rows, " +
@@ -320,6 +323,6 @@ std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const vo
 
 }  // namespace
 
-constexpr Algorithm kFewChannel = {"few_channel", rejects, seconds, ledger, tiles, prepare};
+constexpr Algorithm kFewChannel = {"few_channel", rejects, seconds, ledger, reach, tiles, prepare};
 
 }  // namespace convt3d

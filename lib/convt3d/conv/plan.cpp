@@ -39,6 +39,7 @@ Plan make_plan(const Problem& problem, const Machine& machine, const PlanOptions
             .algorithm = {},
             .reason = {},
             .tiles = {},
+            .reach = {},
             .ledger = {},
             .candidates = {}};
   Problem asked = problem;
@@ -73,6 +74,7 @@ Plan make_plan(const Problem& problem, const Machine& machine, const PlanOptions
   plan.algorithm = chosen->name;
   plan.reason = (forced.empty() ? "least cost, " : "forced, ") + milliseconds(best) + " estimated per volume and thread";
   plan.tiles = chosen->tiles(query);
+  plan.reach = chosen->reach(query);
   if (problem.n > 0) plan.ledger = chosen->ledger(query);
   return plan;
 }

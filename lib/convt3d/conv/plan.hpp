@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "convt3d/base/machine.hpp"
+#include "convt3d/conv/plane_reach.hpp"
 #include "convt3d/conv/problem.hpp"
 
 namespace convt3d {
@@ -36,6 +37,7 @@ struct Plan {
   std::string algorithm;
   std::string reason;               ///< why this one
   std::string tiles;                ///< the tiling, for people
+  PlaneReach reach;                 ///< what planes of the output are made from
   std::vector<LedgerEntry> ledger;  ///< beyond input and output: packed weights, scratch of all threads
   std::vector<Candidate> candidates;
 };

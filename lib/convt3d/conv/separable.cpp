@@ -179,15 +179,15 @@ class Separable final : public Prepared {
     const Tiling& t = tiling_;
     const auto& [d, h, w] = t.axes;
     const std::int64_t h_begin = h.begin + task % t.blocks_h * t.block_h;
-    const std::int64_t d_begin = d.begin + task / t.blocks_h % t.blocks_d * t.block_d;
+    const std::int64_t block_begin = d.begin + task / t.blocks_h % t.blocks_d * t.block_d;
     const std::int64_t volume = task / t.blocks_h / t.blocks_d;  // n and channel
-    const std::int64_t d_end = std::min(d_begin + t.block_d, d.end);
     const std::int64_t rows = std::min(t.block_h, h.end - h_begin);
-    const Box3& box = args.output_box;
-    if (d.output_of(d_end, 0) <= box.begin.d || d.output_of(d_begin, 0) >= box.end.d) return;
-    if (h.output_of(h_begin + rows, 0) <= box.begin.h || h.output_of(h_begin, 0) >= box.end.h) return;
+    const Planes& wanted = args.wanted;
+    const std::int64_t d_begin = std::max(block_begin, d.cell_of(wanted.begin));
+    const std::int64_t d_end = std::min({block_begin + t.block_d, d.end, d.cell_of(wanted.end - 1) + 1});
+    if (d_begin >= d_end) return;
 
-    pack_panel(args, volume, d_begin, h_begin, panel);
+    pack_panel(args, volume, {d_begin, d_end}, h_begin, panel);
     T* after_d = panel + t.panel_size();
     T* after_h = after_d + d.stride * t.after_d_size();
     T* row = after_h + h.stride * t.after_h_size();
@@ -196,7 +196,7 @@ class Separable final : public Prepared {
       sum_rows(0, channel, panel + (cd - d_begin) * t.panel_h * t.pitch, t.panel_h * t.pitch, after_d, t.after_d_size());
       for (std::int64_t rd = 0; rd < d.stride; ++rd) {
         const std::int64_t od = d.output_of(cd, rd);
-        if (od < box.begin.d || od >= box.end.d) continue;
+        if (od < wanted.begin || od >= wanted.end) continue;
         sum_rows(1, channel, after_d + rd * t.after_d_size(), rows * t.pitch, after_h, t.after_h_size());
         for (std::int64_t rh = 0; rh < h.stride; ++rh) {
           sum_along_w(channel, after_h + rh * t.after_h_size(), (rows - 1) * t.pitch + w.cells(), row);
@@ -262,9 +262,9 @@ class Separable final : public Prepared {
     }
   }
 
-  /// Panel row (d, h) holds input row (d_begin + lowest + d, h_begin + lowest + h) from column begin + lowest on, with zeros
-  /// outside the volume.
-  void pack_panel(const RunArgs& args, std::int64_t volume, std::int64_t d_begin, std::int64_t h_begin, T* panel) const {
+  /// Panel row (d, h) holds input row (cells.begin + lowest + d, h_begin + lowest + h) from column begin + lowest on, with
+  /// zeros outside the volume.
+  void pack_panel(const RunArgs& args, std::int64_t volume, const Planes& cells, std::int64_t h_begin, T* panel) const {
     const Tiling& t = tiling_;
     const Box3& box = args.input_box;
     const Extent3 have = box.extent();
@@ -272,9 +272,10 @@ class Separable final : public Prepared {
     const std::int64_t iw = t.axes[2].begin + t.axes[2].lowest;
     const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.pitch);
     const std::int64_t last = std::clamp(box.end.w, first, iw + t.pitch);
+    const std::int64_t rows = (cells.count() + t.axes[0].shifts() - 1) * t.panel_h;
     T* row = panel;
-    for (std::int64_t r = 0; r < t.panel_d * t.panel_h; ++r, row += t.pitch) {
-      const std::int64_t id = d_begin + t.axes[0].lowest + r / t.panel_h;
+    for (std::int64_t r = 0; r < rows; ++r, row += t.pitch) {
+      const std::int64_t id = cells.begin + t.axes[0].lowest + r / t.panel_h;
       const std::int64_t ih = h_begin + t.axes[1].lowest + r % t.panel_h;
       if (id < box.begin.d || id >= box.end.d || ih < box.begin.h || ih >= box.end.h || first >= last) {
         std::fill(row, row + t.pitch, T{0});
@@ -284,7 +285,7 @@ class Separable final : public Prepared {
       std::fill(row, row + first - iw, T{0});
       std::copy(from, from + last - first, row + first - iw);
       std::fill(row + last - iw, row + t.pitch, T{0});
-      if (has_zeros_ && !all_finite_(from, last - first)) args.mark_spread(volume / problem_.co);
+      if (has_zeros_ && !all_finite_(from, last - first)) args.mark_spread(volume / problem_.co, id);
     }
   }
 
@@ -345,6 +346,8 @@ std::vector<LedgerEntry> ledger(const Query& query) {
   });
 }
 
+PlaneReach reach(const Query& query) { return reach_of(make_cell_axis(query.problem, 0), 1); }
+
 std::string tiles(const Query& query) {
   return with_tiling(query, [](const Tiling& t, auto) {
     return "axis by axis, blocks of " + std::to_string(t.block_d) + " x " + std::to_string(t.block_h) + " cell rows";
@@ -368,6 +371,6 @@ bool is_separable(const Problem& problem, const void* weight) {
   return all_factorise(problem, static_cast<const float*>(weight));
 }
 
-constexpr Algorithm kSeparable = {"separable", rejects, seconds, ledger, tiles, prepare};
+constexpr Algorithm kSeparable = {"separable", rejects, seconds, ledger, reach, tiles, prepare};
 
 }  // namespace convt3d

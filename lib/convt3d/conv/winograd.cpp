@@ -96,10 +96,11 @@ class Winograd final : public Prepared {
       const WinogradAxis& axis = t.axes[static_cast<std::size_t>(a)];
       block.first_tile[a] = digits.next(t.blocks[a]) * t.block[a];
       block.tiles[a] = std::min(t.block[a], axis.tiles - block.first_tile[a]);
+    }
+    if (!cut_to(args.wanted, block)) return;
+    for (int a = 0; a < 3; ++a) {
+      const WinogradAxis& axis = t.axes[static_cast<std::size_t>(a)];
       block.first_cell[a] = axis.cells.begin + axis.first_of_run(block.first_tile[a]);
-      const std::int64_t end = block.first_cell[a] + axis.cells_covered(block.first_tile[a], block.tiles[a]);
-      if (axis.cells.output_of(block.first_cell[a], 0) >= args.output_box.end[a]) return;
-      if (axis.cells.output_of(end, 0) <= args.output_box.begin[a]) return;
     }
     block.group = digits.next(problem_.groups);
     block.n = digits.rest();
@@ -124,6 +125,18 @@ class Winograd final : public Prepared {
     }
   }
 
+  /// Leaves the runs of tiles along d that have an output that is wanted; false if there are none.
+  bool cut_to(const Planes& wanted, Block& block) const {
+    const WinogradAxis& d = tiling_.axes[0];
+    const auto first_tile_of = [&](std::int64_t output) {
+      return (d.cells.cell_of(output) - d.cells.begin) / d.run_cells() * d.step;
+    };
+    const std::int64_t end = std::min(block.first_tile.d + block.tiles.d, first_tile_of(wanted.end - 1) + d.step);
+    block.first_tile.d = std::max(block.first_tile.d, first_tile_of(wanted.begin));
+    block.tiles.d = end - block.first_tile.d;
+    return block.tiles.d > 0;
+  }
+
   /// One vector of input channels of the block, zero outside the volume.
   void pack_panel(const RunArgs& args, const Block& block, std::int64_t v, float* panel) const {
     const WinogradTiling& t = tiling_;
@@ -135,8 +148,10 @@ class Winograd final : public Prepared {
     const std::int64_t iw = block.first_cell.w + t.axes[2].cells.lowest;
     const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.panel.w);
     const std::int64_t last = std::clamp(box.end.w, first, iw + t.panel.w);
+    const WinogradAxis& d = t.axes[0];
+    const std::int64_t rows = (d.cells_covered(block.first_tile.d, block.tiles.d) + d.cells.shifts() - 1) * t.panel.h;
     float* row = panel;
-    for (std::int64_t r = 0; r < t.panel.d * t.panel.h; ++r, row += t.panel.w * t.lanes) {
+    for (std::int64_t r = 0; r < rows; ++r, row += t.panel.w * t.lanes) {
       const std::int64_t id = block.first_cell.d + t.axes[0].cells.lowest + r / t.panel.h;
       const std::int64_t ih = block.first_cell.h + t.axes[1].cells.lowest + r % t.panel.h;
       if (id < box.begin.d || id >= box.end.d || ih < box.begin.h || ih >= box.end.h || first >= last) {
@@ -151,7 +166,7 @@ class Winograd final : public Prepared {
              .count = last - first,
              .target = row + (first - iw) * t.lanes,
              .ld = t.lanes});
-      if (!all_finite_(row + (first - iw) * t.lanes, (last - first) * t.lanes)) args.mark_spread(block.n);
+      if (!all_finite_(row + (first - iw) * t.lanes, (last - first) * t.lanes)) args.mark_spread(block.n, id);
       std::fill(row + (last - iw) * t.lanes, row + t.panel.w * t.lanes, 0.0F);
     }
   }
@@ -333,7 +348,7 @@ class Winograd final : public Prepared {
       float* target = static_cast<float*>(args.output) + (block.n * problem_.co + block.group * t.co + co) * channel_stride;
       for (std::int64_t cd = 0; cd < cells_d; ++cd) {
         const std::int64_t od = d.cells.output_of(block.first_cell.d + cd, rd);
-        if (od < box.begin.d || od >= box.end.d) continue;
+        if (od < args.wanted.begin || od >= args.wanted.end) continue;
         for (std::int64_t ch = 0; ch < cells_h; ++ch) {
           const std::int64_t oh = h.cells.output_of(block.first_cell.h + ch, rh);
           if (oh < box.begin.h || oh >= box.end.h) continue;
@@ -384,6 +399,11 @@ std::vector<LedgerEntry> ledger(const Query& query) {
           kept_weights(query.problem)};
 }
 
+PlaneReach reach(const Query& query) {
+  const WinogradAxis d = tiling_of(query).axes[0];
+  return reach_of(d.cells, d.run_cells());
+}
+
 std::string tiles(const Query& query) {
   const WinogradTiling t = tiling_of(query);
   std::string text;
@@ -401,6 +421,6 @@ std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const vo
 
 }  // namespace
 
-constexpr Algorithm kWinograd = {"winograd", rejects, seconds, ledger, tiles, prepare};
+constexpr Algorithm kWinograd = {"winograd", rejects, seconds, ledger, reach, tiles, prepare};
 
 }  // namespace convt3d

@@ -27,6 +27,8 @@ struct WinogradAxis {
   bool is_single(std::int64_t residue) const { return single[static_cast<std::size_t>(residue)]; }
   bool has(bool is_single) const;
   std::int64_t points(bool is_single) const { return is_single ? scheme.outputs : scheme.points(); }
+  /// Cells that a run of `step` interleaving tiles makes.
+  std::int64_t run_cells() const { return step * scheme.outputs; }
   /// First cell of a tile, from the axis's first. Runs of `step` tiles interleave.
   std::int64_t first_cell(std::int64_t tile) const { return tile / step * step * scheme.outputs + tile % step; }
   /// First cell of the run that a tile belongs to, from the axis's first.
