@@ -1,8 +1,6 @@
 """Every exit code that a failing run can have, with the essentials of its message, and nothing left behind."""
 
 import gzip
-import os
-import pathlib
 import resource
 import unittest
 
@@ -136,12 +134,6 @@ class Output(ToolTest):
     def test_folder_nobody_can_write_to(self):
         self.refused_output("/proc/up.nii")
 
-    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
-    def test_read_only_folder(self):
-        locked = self.folder / "locked"
-        locked.mkdir(mode=0o555)
-        self.refused_output(locked / "up.nii", "may not write")
-
     def test_folder_that_cannot_be_created(self):
         sources = [self.volume("a.nii"), self.volume("b.nii")]
         self.refused(6, ["/proc/up"], *sources, "-c", "trilinear_x2", "-o", "/proc/up/")
@@ -153,23 +145,14 @@ class Output(ToolTest):
         self.refused(6, ["64 of 64 voxels are NaN", "--output-type float32"], *common, "--output-type", "uint8")
         self.assertEqual(self.files(), ["a.nii", "config.json"])
 
-    def test_disk_full(self):
-        disk = pathlib.Path(os.environ.get("CONVT3D_TINY_DISK", "/nonexistent"))
-        if not disk.is_dir():
-            self.skipTest("CONVT3D_TINY_DISK names no file system of a few KiB")
-        source = self.volume("a.nii", numpy.random.default_rng(1).normal(size=(64, 64, 64)).astype(numpy.float32))
-        self.refused(6, ["up.nii"], source, "-c", "trilinear_x2", "-o", disk / "up.nii")
-        self.assertEqual(list(disk.iterdir()), [])
-
     def test_file_size_limit(self):
         """Stands for a full disk everywhere: a write past the limit fails as one to a full disk does."""
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         source = self.volume("a.nii", numpy.random.default_rng(1).normal(size=(40, 40, 40)).astype(numpy.float32))
         for name in ("up.nii", "up.nii.gz", "up.mha", "up.mhd"):
             with self.subTest(name):
-                # No check of the message's style: ITK's MetaIO adds a line of its own.
-                done = self.run_tool(source, "-c", "trilinear_x2", "-o", self.folder / name, code=6, preexec_fn=limit)
-                self.assertIn(f"{name}: ", done.stderr)
+                self.refused(6, [f"{name}: ", "at byte"], source, "-c", "trilinear_x2", "-o", self.folder / name,
+                             preexec_fn=limit)
                 self.assertEqual(self.files(), ["a.nii"])
 
 

@@ -82,6 +82,18 @@ TEST_P(WriteFailure, OfAMissingFolderNamesIt) {
   expect_error(ErrorKind::kOutput, {target.string(), "there is no folder", "gone"}, [&] { write(target); });
 }
 
+TEST_P(WriteFailure, OfAFolderThatVanishesSaysSo) {
+  struct Remove : Observer {
+    void progress(double) override { std::filesystem::remove_all(folder); }
+    std::filesystem::path folder;
+  } remove;
+  remove.folder = folder_ / "out";
+  const auto target = remove.folder / path().filename();
+  std::filesystem::create_directory(remove.folder);
+  expect_error(ErrorKind::kOutput, {target.string(), "No such file"}, [&] { write(target, {}, &remove); });
+  EXPECT_TRUE(folder_.names().empty());
+}
+
 TEST_P(WriteFailure, OfAForbiddenFolderSaysSo) {
   const auto target = "/proc" / path().filename();  // where not even root makes files
   expect_error(ErrorKind::kOutput, {target.string(), "no file can be made in /proc"}, [&] { write(target); });

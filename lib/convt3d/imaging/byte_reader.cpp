@@ -6,7 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <limits>
+#include <vector>
 
 #include "convt3d/base/error.hpp"
 
@@ -68,16 +68,17 @@ std::size_t ByteReader::read_some(std::span<std::byte> out) {
 
 void ByteReader::read(std::span<std::byte> out, std::string_view what) {
   const std::int64_t begin = content_position_;
-  const std::size_t count = read_some(out);
-  if (count == out.size()) return;
-  const std::int64_t end = begin + static_cast<std::int64_t>(out.size());
+  if (read_some(out) < out.size()) fail_cut_off(what, begin, static_cast<std::int64_t>(out.size()));
+}
+
+void ByteReader::fail_cut_off(std::string_view what, std::int64_t begin, std::int64_t count) const {
   if (!inflated_) {
     fail(path_, fmt::format("{} is cut off: bytes {} to {} are expected, but the file ends at {}", what, begin_ + begin,
-                            begin_ + end, file_position_));
+                            begin_ + begin + count, file_size_));
   }
-  fail(path_,
-       fmt::format("{} is cut off: bytes {} to {} are expected, but the inflated content ends at {}{}", what, begin, end,
-                   content_position_, inflated_->ended() ? "" : fmt::format(", with the file at its byte {}", file_size_)));
+  fail(path_, fmt::format("{} is cut off: bytes {} to {} are expected, but the inflated content ends at {}{}", what, begin,
+                          begin + count, content_position_,
+                          inflated_->ended() ? "" : fmt::format(", with the file at its byte {}", file_size_)));
 }
 
 void ByteReader::seek(std::int64_t position) {
@@ -88,12 +89,17 @@ void ByteReader::seek(std::int64_t position) {
 }
 
 void ByteReader::skip(std::int64_t count, std::string_view what) {
-  if (!inflates() && count > 0 && count <= file_size_ - file_position_) return seek(content_position_ + count);
+  const std::int64_t begin = content_position_;
+  if (!inflates()) {
+    if (count > file_size_ - file_position_) fail_cut_off(what, begin, count);
+    if (count > 0) seek(begin + count);
+    return;
+  }
   std::array<std::byte, 4096> ignored;
-  while (count > 0) {
-    const auto part = static_cast<std::size_t>(std::min<std::int64_t>(count, ignored.size()));
-    read(std::span(ignored).first(part), what);
-    count -= static_cast<std::int64_t>(part);
+  for (std::int64_t left = count; left > 0;) {
+    const auto part = static_cast<std::size_t>(std::min<std::int64_t>(left, ignored.size()));
+    if (read_some(std::span(ignored).first(part)) < part) fail_cut_off(what, begin, count);
+    left -= static_cast<std::int64_t>(part);
   }
 }
 
@@ -104,7 +110,12 @@ void ByteReader::expect_end(std::string_view what) {
     return;
   }
   const std::int64_t end = content_position_ - 1;
-  if (inflated_) fail(path_, fmt::format("more content follows {}, which the header lets end at byte {}", what, end));
+  if (inflated_) {
+    // More likely than a header that is wrong is damaged data: look on for a while whether the stream notices.
+    std::vector<std::byte> ignored(1 << 20);
+    for (int i = 0; i < 64 && read_some(ignored) == ignored.size(); ++i) continue;
+    fail(path_, fmt::format("more content follows {}, which the header lets end at byte {}", what, end));
+  }
   fail(path_, fmt::format("{} bytes follow {}, which the header lets end at byte {}", file_size_ - (file_position_ - 1),
                           what, file_position_ - 1));
 }

@@ -55,6 +55,8 @@ class ByteReader {
 
  private:
   std::size_t read_file(std::span<std::byte> out);
+  /// Says that `count` bytes of content from `begin` on are not all there.
+  [[noreturn]] void fail_cut_off(std::string_view what, std::int64_t begin, std::int64_t count) const;
 
   std::filesystem::path path_;
   std::ifstream file_;

@@ -39,9 +39,14 @@ TemporaryFolder::~TemporaryFolder() {
 }
 
 void TemporaryFolder::publish() {
+  std::error_code gone;
   std::vector<fs::path> names;
-  for (const auto& entry : fs::directory_iterator(folder_)) {
-    if (entry.path().filename() != target_.filename()) names.push_back(entry.path().filename());
+  for (fs::directory_iterator entry(folder_, gone); !gone && entry != fs::directory_iterator(); entry.increment(gone)) {
+    if (entry->path().filename() != target_.filename()) names.push_back(entry->path().filename());
+  }
+  if (gone) {
+    throw Error(ErrorKind::kOutput,
+                fmt::format("{} vanished while the file grew in it: {}", folder_.string(), gone.message()));
   }
   names.push_back(target_.filename());
 

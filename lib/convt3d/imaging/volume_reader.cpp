@@ -75,7 +75,7 @@ struct VolumeReader::State {
   /// Opens the file where the voxels begin.
   void begin() {
     file.emplace(source.path, source.encoding, source.file_offset);
-    file->skip(source.content_offset, "the part before the voxel data");
+    file->skip(source.content_offset, "the part before the voxel data, by vox_offset,");
   }
 
   /// Goes to byte `at` of the voxels.

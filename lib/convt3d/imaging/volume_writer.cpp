@@ -174,7 +174,8 @@ struct VolumeWriter::State {
       require_going_on();
       files[static_cast<std::size_t>(part)]->file().close();
       file.append_file(part_path(part));
-      fs::remove(part_path(part));
+      std::error_code ignored;  // the folder goes, whatever is left in it
+      fs::remove(part_path(part), ignored);
     }
     WriteReport report;
     report.clipped = voxels->clipped();
