@@ -37,10 +37,17 @@ class FewChannel final : public Prepared {
     pack_weights(weight, bias);
   }
 
+  using RowStream = kernels::RowStream<T>;
   static constexpr std::int64_t kMostTargets = 9;
 
+  /// Elements before the streams, which begin with a line of cache.
+  static std::int64_t elements(const FewChannelTiling& t) {
+    constexpr auto kLine = static_cast<std::int64_t>(64 / sizeof(T));
+    return round_up(round_up(t.panel_size(), t.lanes) + kMostTargets * t.row_size, kLine);
+  }
+
   static std::size_t scratch_bytes(const FewChannelTiling& t) {
-    return static_cast<std::size_t>(round_up(t.panel_size(), t.lanes) + kMostTargets * t.row_size) * sizeof(T);
+    return static_cast<std::size_t>(elements(t)) * sizeof(T) + static_cast<std::size_t>(t.co) * sizeof(RowStream);
   }
 
   static std::int64_t packed_elements(const Problem& p, const FewChannelTiling& t) {
@@ -102,6 +109,7 @@ class FewChannel final : public Prepared {
 
     pack_panel(args, block, panel);
     T* rows = panel + round_up(t.panel_size(), t.lanes);
+    auto* const streams = new (panel + elements(t)) RowStream[static_cast<std::size_t>(t.co)];
     for (std::int64_t cd = block.d_begin; cd < block.d_end; ++cd) {
       for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
         const std::int64_t od = t.axes[0].output_of(cd, rd);
@@ -110,10 +118,11 @@ class FewChannel final : public Prepared {
           const T* base = panel + ((cd - block.d_begin) * t.panel_h + ch - block.h_begin) * t.pitch;
           const std::int64_t count = std::min(t.run_h, block.h_end - ch);
           for (std::size_t s = block.first_set; s < block.last_set; ++s)
-            run_rows_of(args, block, s, od, rd, ch, count, base, rows);
+            run_rows_of(args, block, s, od, rd, ch, count, base, rows, streams);
         }
       }
     }
+    for (std::int64_t co = 0; co < t.co; ++co) kernels::flush(streams[co]);
   }
 
   /// Panel row (d, h) of channel c holds input row (d_begin + lowest + d, h_begin + lowest + h), its column x input column
@@ -149,7 +158,7 @@ class FewChannel final : public Prepared {
 
   /// The output rows of one set from `count` cell rows, ch and those after it.
   void run_rows_of(const RunArgs& args, const Block& block, std::size_t s, std::int64_t od, std::int64_t rd, std::int64_t ch,
-                   std::int64_t count, const T* base, T* buffers) const {
+                   std::int64_t count, const T* base, T* buffers, RowStream* streams) const {
     const FewChannelTiling& t = tiling_;
     const ColumnSet& set = t.sets[s];
     const CellAxis& w = t.axes[2];
@@ -176,16 +185,21 @@ class FewChannel final : public Prepared {
     const Box3& box = args.output_box;
     const Extent3 have = box.extent();
     const std::int64_t row_begin = w.output_of(w.begin, 0);
-    for (std::int64_t i = 0; i < target_count; ++i) {
-      const std::int64_t co = block.group * t.co + set.co + i / set.rh_count;
-      T* const buffer = buffers + i * t.row_size + box.begin.w - row_begin;
+    for (std::int64_t c = 0; c < set.co_count; ++c) {
+      const std::int64_t co = block.group * t.co + set.co + c;
       T* plane = static_cast<T*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
-      for (std::int64_t row = 0; row < count; ++row) {
-        const std::int64_t oh = t.axes[1].output_of(ch + row, set.rh + i % set.rh_count);
+      for (std::int64_t i = 0; i < count * set.rh_count; ++i) {  // in the output's order, so that streams go on
+        const std::int64_t row = i / set.rh_count, rh = i % set.rh_count;
+        const std::int64_t oh = t.axes[1].output_of(ch + row, set.rh + rh);
         if (oh < box.begin.h || oh >= box.end.h) continue;
-        T* const from = buffer + row * t.pitch * w.stride;
+        T* const from = buffers + (c * set.rh_count + rh) * t.row_size + row * t.pitch * w.stride + box.begin.w - row_begin;
         epilogue_.on_row(co, from, have.w);
-        copy_row_(from, plane + (oh - box.begin.h) * have.w, have.w, args.stream);
+        T* const to = plane + (oh - box.begin.h) * have.w;
+        if (args.stream) {
+          stream_row_(from, to, have.w, streams[set.co + c]);
+        } else {
+          copy_row_(from, to, have.w);
+        }
       }
     }
   }
@@ -250,6 +264,7 @@ class FewChannel final : public Prepared {
   kernels::CellRowFn<T> cell_row_ = kernels::cell_row<T>(isa_);
   kernels::AllFiniteFn<T> all_finite_ = kernels::all_finite<T>(isa_);
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
+  kernels::StreamRowFn<T> stream_row_ = kernels::stream_row<T>(isa_);
   Buffer packed_;
   std::vector<std::int64_t> init_;     ///< [group][set]: offset of the bias of each column
   std::vector<Reduction> reductions_;  ///< [group][set][rd]

@@ -102,6 +102,7 @@ FewChannelTiling few_channel_tiling(const Query& query) {
   const std::int64_t halo_h = t.axes[1].shifts() - 1;
   const std::int64_t budget = query.machine.l2_bytes / 2 / static_cast<std::int64_t>(sizeof(T));
   const std::int64_t wanted = query.threads == 1 ? 1 : 4 * query.threads;
+  constexpr double kTaskCells = 1000;  // starting a task takes as long as packing so many cells
   double best = std::numeric_limits<double>::infinity();
   FewChannelTiling chosen;
   for (std::int64_t bd = 1; bd < 2 * t.axes[0].cells(); bd *= 2) {
@@ -116,7 +117,9 @@ FewChannelTiling few_channel_tiling(const Query& query) {
       t.row_size = round_up(t.run_cells(t.run_h), t.lanes) * w.stride;
       const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks_d * t.blocks_h;
       t.set_splits = std::clamp<std::int64_t>(wanted / tasks, 1, t.row_sets());
-      double cost = static_cast<double>(t.panel_d * t.panel_h * t.set_splits) / static_cast<double>(t.block_d * t.block_h);
+      const auto rows = static_cast<double>(t.block_d * t.block_h);
+      double cost = static_cast<double>(t.panel_d * t.panel_h * t.set_splits) / rows;
+      cost += kTaskCells / (rows * static_cast<double>(w.cells()));
       if (t.panel_size() > budget) cost *= 4 * static_cast<double>(t.panel_size()) / static_cast<double>(budget);
       if (tasks * t.set_splits < wanted) cost *= 2 * static_cast<double>(wanted) / static_cast<double>(tasks * t.set_splits);
       if (cost < best) {

@@ -81,9 +81,9 @@ struct Tiling {
   std::int64_t panel_size() const { return round_up(panel_d * panel_h * pitch + slack(), lanes); }
   std::int64_t after_d_size() const { return round_up(panel_h * pitch + slack(), lanes); }  ///< of one residue
   std::int64_t after_h_size() const { return round_up(block_h * pitch + slack(), lanes); }
-  std::int64_t rows_size() const { return round_up(block_h * pitch, lanes) * axes[2].stride; }
+  std::int64_t rows_size() const { return round_up(block_h * pitch, lanes) * axes[2].stride; }  ///< likewise
   std::int64_t scratch_elements() const {
-    return panel_size() + axes[0].stride * after_d_size() + axes[1].stride * after_h_size() + rows_size();
+    return panel_size() + axes[0].stride * after_d_size() + axes[1].stride * (after_h_size() + rows_size());
   }
   /// Zero weights stand for taps that some residue of an axis lacks.
   bool has_zeros() const {
@@ -190,7 +190,8 @@ class Separable final : public Prepared {
     pack_panel(args, volume, {d_begin, d_end}, h_begin, panel);
     T* after_d = panel + t.panel_size();
     T* after_h = after_d + d.stride * t.after_d_size();
-    T* row = after_h + h.stride * t.after_h_size();
+    T* output_rows = after_h + h.stride * t.after_h_size();
+    kernels::RowStream<T> stream;
     const Channel& channel = channels_[static_cast<std::size_t>(volume % problem_.co)];
     for (std::int64_t cd = d_begin; cd < d_end; ++cd) {
       sum_rows(0, channel, panel + (cd - d_begin) * t.panel_h * t.pitch, t.panel_h * t.pitch, after_d, t.after_d_size());
@@ -199,11 +200,13 @@ class Separable final : public Prepared {
         if (od < wanted.begin || od >= wanted.end) continue;
         sum_rows(1, channel, after_d + rd * t.after_d_size(), rows * t.pitch, after_h, t.after_h_size());
         for (std::int64_t rh = 0; rh < h.stride; ++rh) {
-          sum_along_w(channel, after_h + rh * t.after_h_size(), (rows - 1) * t.pitch + w.cells(), row);
-          store(args, volume, od, h_begin, rh, rows, row);
+          sum_along_w(channel, after_h + rh * t.after_h_size(), (rows - 1) * t.pitch + w.cells(),
+                      output_rows + rh * t.rows_size());
         }
+        store(args, volume, od, h_begin, rows, output_rows, stream);
       }
     }
+    kernels::flush(stream);
   }
 
   /// The sums of axis d or h: residue r of x to targets[r*target_pitch + x], x < count.
@@ -246,19 +249,26 @@ class Separable final : public Prepared {
                .targets = &row});
   }
 
-  void store(const RunArgs& args, std::int64_t volume, std::int64_t od, std::int64_t h_begin, std::int64_t rh,
-             std::int64_t rows, T* row) const {
+  /// The rows of all residues along h, in the output's order, so that the stream goes on.
+  void store(const RunArgs& args, std::int64_t volume, std::int64_t od, std::int64_t h_begin, std::int64_t rows,
+             T* output_rows, kernels::RowStream<T>& stream) const {
     const auto& [d, h, w] = tiling_.axes;
     const Box3& box = args.output_box;
     const Extent3 have = box.extent();
-    T* const source = row + box.begin.w - w.output_of(w.begin, 0);
+    T* const source = output_rows + box.begin.w - w.output_of(w.begin, 0);
     T* plane = static_cast<T*>(args.output) + (volume * have.d + od - box.begin.d) * have.h * have.w;
-    for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t i = 0; i < rows * h.stride; ++i) {
+      const std::int64_t r = i / h.stride, rh = i % h.stride;
       const std::int64_t oh = h.output_of(h_begin + r, rh);
       if (oh < box.begin.h || oh >= box.end.h) continue;
-      T* const from = source + r * tiling_.pitch * w.stride;
+      T* const from = source + rh * tiling_.rows_size() + r * tiling_.pitch * w.stride;
       epilogue_.on_row(volume % problem_.co, from, have.w);
-      copy_row_(from, plane + (oh - box.begin.h) * have.w, have.w, args.stream);
+      T* const to = plane + (oh - box.begin.h) * have.w;
+      if (args.stream) {
+        stream_row_(from, to, have.w, stream);
+      } else {
+        copy_row_(from, to, have.w);
+      }
     }
   }
 
@@ -297,6 +307,7 @@ class Separable final : public Prepared {
   kernels::CellRowFn<T> cell_row_ = kernels::cell_row<T>(isa_);
   kernels::AllFiniteFn<T> all_finite_ = kernels::all_finite<T>(isa_);
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
+  kernels::StreamRowFn<T> stream_row_ = kernels::stream_row<T>(isa_);
   std::vector<Channel> channels_;
   std::array<std::vector<std::int64_t>, 2> rows_;  ///< of axes d and h, each e's offset
   PackedEpilogue<T> epilogue_;

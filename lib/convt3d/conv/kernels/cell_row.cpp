@@ -29,29 +29,68 @@ constexpr int most_vectors(int columns) {
   return fit < 8 ? fit : 8;                          // 8 chains of 4 cycles keep two FMA units busy
 }
 
-/// `count` vectors of neighbouring phases, of the `columns` that stand one behind the other at `phases`, to the row they
-/// make.
-template <int columns, class D, typename T = hn::TFromD<D>>
-HWY_INLINE void store_interleaved(D d, const T* phases, int count, std::int64_t step, T* target) {
-  constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
-#if HWY_TARGET != HWY_SCALAR
-  if (step == count) {
-    const auto v = [&](int p) { return hn::Load(d, phases + p * kLanes); };
-    if (count == 1) return hn::StoreU(v(0), d, target);
-    if constexpr (columns >= 2) {
-      if (count == 2) return hn::StoreInterleaved2(v(0), v(1), d, target);
-    }
-    if constexpr (columns >= 3) {
-      if (count == 3) return hn::StoreInterleaved3(v(0), v(1), v(2), d, target);
-    }
-    if constexpr (columns >= 4) {
-      if (count == 4) return hn::StoreInterleaved4(v(0), v(1), v(2), v(3), d, target);
-    }
+/// Lanes of two vectors in turn: v0[0] v1[0] v0[1] v1[1] ... to two vectors at `target`.
+template <class D, class V = hn::Vec<D>, typename T = hn::TFromD<D>>
+HWY_INLINE void store_in_turn(D d, V v0, V v1, T* target) {
+#if HWY_TARGET == HWY_AVX3
+  // One permutation of two registers each, where Highway's way by 128-bit blocks takes three.
+  constexpr int kLanes = static_cast<int>(hn::MaxLanes(d));
+  if constexpr (sizeof(T) == 4) {
+    const __m512i lower = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i upper = _mm512_add_epi32(lower, _mm512_set1_epi32(8));
+    hn::StoreU(V{_mm512_permutex2var_ps(v0.raw, lower, v1.raw)}, d, target);
+    hn::StoreU(V{_mm512_permutex2var_ps(v0.raw, upper, v1.raw)}, d, target + kLanes);
+  } else {
+    const __m512i lower = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+    const __m512i upper = _mm512_add_epi64(lower, _mm512_set1_epi64(4));
+    hn::StoreU(V{_mm512_permutex2var_pd(v0.raw, lower, v1.raw)}, d, target);
+    hn::StoreU(V{_mm512_permutex2var_pd(v0.raw, upper, v1.raw)}, d, target + kLanes);
   }
+#elif HWY_TARGET != HWY_SCALAR
+  hn::StoreInterleaved2(v0, v1, d, target);
+#else
+  hn::StoreU(v0, d, target);
+  hn::StoreU(v1, d, target + 1);
 #endif
-  for (int p = 0; p < count; ++p) {
-    for (std::int64_t x = 0; x < kLanes; ++x) target[x * step + p] = phases[p * kLanes + x];
+}
+
+/// `count` vectors of neighbouring phases to the row they make, which has no others.
+template <int count, class D, class V = hn::Vec<D>, typename T = hn::TFromD<D>>
+HWY_INLINE void store_whole(D d, const V* phases, T* target) {
+  if constexpr (count == 1) {
+    hn::StoreU(phases[0], d, target);
+  } else if constexpr (count == 2) {
+    store_in_turn(d, phases[0], phases[1], target);
+#if HWY_TARGET != HWY_SCALAR
+  } else if constexpr (count == 3) {
+    hn::StoreInterleaved3(phases[0], phases[1], phases[2], d, target);
+  } else {
+    hn::StoreInterleaved4(phases[0], phases[1], phases[2], phases[3], d, target);
+#else
+  } else {
+    for (int p = 0; p < count; ++p) hn::StoreU(phases[p], d, target + p);
+#endif
   }
+}
+
+/// All columns of all vectors, straight from the registers, where every `count` of them make a row of their own. False where
+/// args say otherwise.
+template <int count, typename T, int columns, int nv, class V>
+HWY_INLINE bool store_rows(const CellRowArgs<T>& args, std::int64_t first, const V (&acc)[nv][columns]) {
+  if constexpr (columns % count == 0) {
+    if (args.interleave == count && args.step == count) {
+      const hn::ScalableTag<T> d;
+      constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
+#pragma GCC unroll 16
+      for (int p = 0; p < columns; p += count) {
+        T* const target = args.targets[p / count] + first * count;
+#pragma GCC unroll 16
+        for (int v = 0; v < nv; ++v) store_whole<count>(d, &acc[v][p], target + v * kLanes * count);
+      }
+      return true;
+    }
+  }
+  return false;
 }
 
 template <typename T, int columns, int nv>
@@ -83,15 +122,18 @@ void micro_kernel(const CellRowArgs<T>& args, std::int64_t first, T* phases) {
       }
     }
   }
-  // By way of memory: indexing acc with a number known at run time would keep it out of the registers.
+  if (store_rows<1>(args, first, acc) || store_rows<2>(args, first, acc) || store_rows<3>(args, first, acc) ||
+      store_rows<4>(args, first, acc)) {
+    return;
+  }
+  // Rows that other calls share, element by element. By way of memory: indexing acc with a number known at run time would
+  // keep it out of the registers.
 #pragma GCC unroll 16
-  for (int v = 0; v < nv; ++v) {
+  for (int p = 0; p < columns; ++p) {
 #pragma GCC unroll 16
-    for (int p = 0; p < columns; ++p) hn::Store(acc[v][p], d, phases + p * kLanes);
-    for (int p = 0; p < columns; p += args.interleave) {
-      T* target = args.targets[p / args.interleave] + (first + v * kLanes) * args.step;
-      store_interleaved<columns>(d, phases + p * kLanes, args.interleave, args.step, target);
-    }
+    for (int v = 0; v < nv; ++v) hn::Store(acc[v][p], d, phases + v * kLanes);
+    T* const target = args.targets[p / args.interleave] + first * args.step + p % args.interleave;
+    for (std::int64_t x = 0; x < nv * kLanes; ++x) target[x * args.step] = phases[x];
   }
 }
 
@@ -108,7 +150,7 @@ template <typename T, int columns>
 void blocks(const CellRowArgs<T>& args) {
   constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
   constexpr std::int64_t kMost = most_vectors(columns);
-  HWY_ALIGN T phases[columns * kLanes] = {};
+  HWY_ALIGN T phases[kMost * kLanes];
   std::int64_t vectors = (args.cells + kLanes - 1) / kLanes;
   std::int64_t left = (vectors + kMost - 1) / kMost;
   for (std::int64_t first = 0; vectors > 0; --left) {
@@ -132,23 +174,55 @@ void cell_row(const CellRowArgs<T>& args) {
   }
 }
 
-/// Ordinary stores up to the first address aligned to a vector and behind the last; between them past the caches.
 template <typename T>
-void copy_row(const T* source, T* target, std::int64_t count, bool stream) {
+void copy_row(const T* source, T* target, std::int64_t count) {
   const hn::ScalableTag<T> d;
   constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
   std::int64_t x = 0;
-  if (stream) {
-    const auto past = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(target) / sizeof(T)) % kLanes;
-    const std::int64_t head = past == 0 ? 0 : kLanes - past;
-    if (head < count) {
-      if (head > 0) store_first(load_first(d, source, head), d, target, head);
-      for (x = head; x + kLanes <= count; x += kLanes) hn::Stream(hn::LoadU(d, source + x), d, target + x);
-    }
-  } else {
-    for (; x + kLanes <= count; x += kLanes) hn::StoreU(hn::LoadU(d, source + x), d, target + x);
-  }
+  for (; x + kLanes <= count; x += kLanes) hn::StoreU(hn::LoadU(d, source + x), d, target + x);
   if (x < count) store_first(load_first(d, source + x, count - x), d, target + x, count - x);
+}
+
+/// The first `past` elements at `waiting`, then those at `source`.
+template <class D, typename T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> joined(D d, const T* waiting, std::int64_t past, const T* source) {
+#if CONVT3D_MASKED_MEMORY
+  const auto first = hn::FirstN(d, static_cast<std::size_t>(past));
+  return hn::IfThenElse(first, hn::Load(d, waiting), hn::MaskedLoad(hn::Not(first), d, source - past));
+#else
+  HWY_ALIGN T lanes[hn::MaxLanes(d)];
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(hn::MaxLanes(d)); ++i)
+    lanes[i] = i < past ? waiting[i] : source[i - past];
+  return hn::Load(d, lanes);
+#endif
+}
+
+/// Whole vectors that are aligned go past the caches. A part of one before them is joined with what waits, or stored as
+/// usual; a part behind them waits.
+template <typename T>
+void stream_row(const T* source, T* target, std::int64_t count, RowStream<T>& stream) {
+  const hn::ScalableTag<T> d;
+  constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
+  const auto past = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(target) / sizeof(T)) % kLanes;
+  const std::int64_t head = past == 0 ? 0 : kLanes - past;
+  if (stream.end != target) flush(stream);
+  if (count < head + kLanes) {  // too short to matter
+    flush(stream);
+    copy_row(source, target, count);
+    return;
+  }
+  if (head > 0) {
+    if (stream.waiting > 0) {
+      hn::Stream(joined(d, stream.values, past, source), d, target - past);
+    } else {
+      store_first(load_first(d, source, head), d, target, head);
+    }
+  }
+  std::int64_t x = head;
+  for (; x + kLanes <= count; x += kLanes) hn::Stream(hn::LoadU(d, source + x), d, target + x);
+  hn::Store(load_first(d, source + x, count - x), d, stream.values);
+  stream.waiting = count - x;
+  stream.end = target + count;
 }
 
 }  // namespace
@@ -157,6 +231,8 @@ inline constexpr CellRowFn<float> kCellRowF32 = cell_row<float>;
 inline constexpr CellRowFn<double> kCellRowF64 = cell_row<double>;
 inline constexpr CopyRowFn<float> kCopyRowF32 = copy_row<float>;
 inline constexpr CopyRowFn<double> kCopyRowF64 = copy_row<double>;
+inline constexpr StreamRowFn<float> kStreamRowF32 = stream_row<float>;
+inline constexpr StreamRowFn<double> kStreamRowF64 = stream_row<double>;
 
 }  // namespace convt3d::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -181,6 +257,14 @@ CopyRowFn<float> copy_row<float>(Isa isa) {
 template <>
 CopyRowFn<double> copy_row<double>(Isa isa) {
   CONVT3D_FOR_ISA(isa, kCopyRowF64)
+}
+template <>
+StreamRowFn<float> stream_row<float>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kStreamRowF32)
+}
+template <>
+StreamRowFn<double> stream_row<double>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kStreamRowF64)
 }
 
 }  // namespace convt3d::kernels

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "convt3d/base/machine.hpp"
@@ -116,9 +117,8 @@ using CellRowFn = void (*)(const CellRowArgs<T>&);
 template <typename T>
 CellRowFn<T> cell_row(Isa isa);
 
-/// Copies a row; with `stream`, whole vectors go past the caches.
 template <typename T>
-using CopyRowFn = void (*)(const T* source, T* target, std::int64_t count, bool stream);
+using CopyRowFn = void (*)(const T* source, T* target, std::int64_t count);
 template <typename T>
 CopyRowFn<T> copy_row(Isa isa);
 
@@ -131,6 +131,28 @@ template <typename T>
 using RowSumsFn = RowSums (*)(const T* values, std::int64_t count, double shift);
 template <typename T>
 RowSumsFn<T> row_sums(Isa isa);
+
+/// Rows written past the caches, which only whole lines go. Rows of odd lengths share lines with the next ones: what a row
+/// leaves of its last line waits for the row that goes on at `end`. An ordinary store there would have to fetch the line
+/// from memory first, and hold up all stores behind it.
+template <typename T>
+struct RowStream {
+  T* end = nullptr;
+  std::int64_t waiting = 0;  ///< elements before `end` that are still to be written
+  alignas(64) T values[64 / sizeof(T)] = {};
+};
+
+/// Writes what waits.
+template <typename T>
+void flush(RowStream<T>& stream) {
+  std::copy(stream.values, stream.values + stream.waiting, stream.end - stream.waiting);
+  stream.waiting = 0;
+}
+
+template <typename T>
+using StreamRowFn = void (*)(const T* source, T* target, std::int64_t count, RowStream<T>& stream);
+template <typename T>
+StreamRowFn<T> stream_row(Isa isa);
 
 /// A pointwise function of a row, in place. Its parameters are *p and *q, or with `per_lane` a vector of each, for rows of
 /// whole vectors with channels in lanes.
