@@ -26,4 +26,6 @@
 #include "convt3d/nn/join.hpp"
 #include "convt3d/nn/layer.hpp"
 #include "convt3d/nn/pad.hpp"
+#include "convt3d/nn/pixel_shuffle.hpp"
 #include "convt3d/nn/sequential.hpp"
+#include "convt3d/nn/softmax.hpp"

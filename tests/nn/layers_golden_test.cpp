@@ -11,6 +11,8 @@
 #include "convt3d/nn/batch_norm.hpp"
 #include "convt3d/nn/instance_norm.hpp"
 #include "convt3d/nn/pad.hpp"
+#include "convt3d/nn/pixel_shuffle.hpp"
+#include "convt3d/nn/softmax.hpp"
 
 namespace {
 
@@ -105,6 +107,10 @@ std::unique_ptr<Layer> layer_named(const std::string& name) {
   if (name == "softplus_sharp") return make_layer(Softplus{.beta = 2.5, .threshold = 3.5});
   if (name == "hardtanh") return make_layer(Hardtanh{});
   if (name == "hardtanh_relu6") return make_layer(Hardtanh{.min_val = 0, .max_val = 6});
+  if (name == "clamp") return make_layer(Clamp{.min = -1.5, .max = 2});
+  if (name == "clamp_below") return make_layer(Clamp{.min = 0});
+  if (name == "softmax") return make_layer(Softmax{});
+  if (name == "pixel_shuffle") return make_layer(PixelShuffle3d{2});
   if (name == "pad_replicate") return make_layer(Pad{.mode = PadMode::kReplicate, .padding = replicated});
   if (name == "pad_reflect") return make_layer(Pad{.mode = PadMode::kReflect, .padding = reflected});
   throw std::runtime_error("no layer for the golden " + name);
@@ -112,7 +118,7 @@ std::unique_ptr<Layer> layer_named(const std::string& name) {
 
 TEST(LayerGoldens, PrintAndComputeAsPyTorch) {
   const std::vector<Golden> goldens = read_goldens();
-  ASSERT_EQ(goldens.size(), 52u);
+  ASSERT_EQ(goldens.size(), 60u);
   for (const Golden& golden : goldens) {
     SCOPED_TRACE(golden.name + " " + std::string(name_of(golden.dtype)));
     const std::unique_ptr<Layer> layer = layer_named(golden.name);

@@ -22,8 +22,9 @@ struct Pointwise {
     kSigmoid,    ///< 1/(1 + exp(-x))
     kTanh,
     kSoftplus,  ///< log(1 + exp(p·x))/p, and x where p·x > q
-    kHardtanh,  ///< x kept within [p, q]
-    kAffine,    ///< p·x + q
+    kHardtanh,  ///< x kept within [p, q]; q where p > q
+    kExp,
+    kAffine,  ///< p·x + q
   };
 
   Function function = Function::kRelu;

@@ -101,6 +101,13 @@ BuiltLayer build_hardtanh(const Node& layer, BuildContext&) {
                                .inplace = layer.boolean_or(false, "inplace")});
 }
 
+BuiltLayer build_clamp(const Node& layer, BuildContext&) {
+  Clamp clamp;
+  if (const auto min = layer.find("min")) clamp.min = min->number();
+  if (const auto max = layer.find("max")) clamp.max = max->number();
+  return any_channels(clamp);
+}
+
 BuiltLayer build_bspline_prefilter(const Node&, BuildContext&) { return any_channels(BSplinePrefilter{}); }
 
 }  // namespace
@@ -129,6 +136,10 @@ const std::vector<LayerRow>& layer_table() {
       {"tanh", {}, build_tanh},
       {"softplus", {"beta", "threshold"}, build_softplus},
       {"hardtanh", {"min_val", "max_val", "inplace"}, build_hardtanh},
+      {"clamp", {"min", "max"}, build_clamp},
+      {"softmax", {"dim"}, build_softmax},
+      {"argmax", {"dim", "keepdim"}, build_argmax},
+      {"pixel_shuffle3d", {"upscale_factor"}, build_pixel_shuffle3d},
       {"batch_norm3d", {"num_features", "eps", "momentum", "affine", "track_running_stats", "weights"}, build_batch_norm3d},
       {"instance_norm3d",
        {"num_features", "eps", "momentum", "affine", "track_running_stats", "weights"},

@@ -47,6 +47,9 @@ BuiltLayer build_conv3d(const Node& layer, BuildContext& context);
 BuiltLayer build_batch_norm3d(const Node& layer, BuildContext& context);
 BuiltLayer build_instance_norm3d(const Node& layer, BuildContext& context);
 BuiltLayer build_group_norm(const Node& layer, BuildContext& context);
+BuiltLayer build_softmax(const Node& layer, BuildContext& context);
+BuiltLayer build_argmax(const Node& layer, BuildContext& context);
+BuiltLayer build_pixel_shuffle3d(const Node& layer, BuildContext& context);
 BuiltLayer build_add(const Node& layer, BuildContext& context);
 BuiltLayer build_concat(const Node& layer, BuildContext& context);
 

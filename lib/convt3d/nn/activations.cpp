@@ -1,5 +1,6 @@
 #include "convt3d/nn/activations.hpp"
 
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -95,6 +96,20 @@ std::unique_ptr<Layer> make_layer(const Hardtanh& hardtanh) {
                   "Hardtanh(min_val=" + python_repr(hardtanh.min_val) + ", max_val=" + python_repr(hardtanh.max_val) +
                       further_inplace_repr(hardtanh.inplace) + ")",
                   {.function = Function::kHardtanh, .p = {hardtanh.min_val}, .q = {hardtanh.max_val}});
+}
+
+std::unique_ptr<Layer> make_layer(const Clamp& clamp) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (!clamp.min && !clamp.max) throw Error(ErrorKind::kShape, "clamp needs min, max or both");
+  const double min = clamp.min.value_or(-kInfinity);
+  const double max = clamp.max.value_or(kInfinity);
+  if (!(min <= max)) {
+    throw Error(ErrorKind::kShape, "clamp needs min <= max, found " + python_repr(min) + " and " + python_repr(max));
+  }
+  const std::string lower = clamp.min ? "min=" + python_repr(min) : "";
+  const std::string upper = clamp.max ? "max=" + python_repr(max) : "";
+  return layer_of("clamp", "Clamp(" + lower + (clamp.min && clamp.max ? ", " : "") + upper + ")",
+                  {.function = Function::kHardtanh, .p = {min}, .q = {max}});
 }
 
 }  // namespace convt3d

@@ -63,6 +63,12 @@ struct Hardtanh {
   bool inplace = false;
 };
 
+/// torch.clamp: x kept within [min, max], of which one may be left out; min <= max.
+struct Clamp {
+  std::optional<double> min = std::nullopt;
+  std::optional<double> max = std::nullopt;
+};
+
 /// "none", "tanh"
 std::optional<GELU::Approximate> gelu_approximate_from_name(std::string_view name);
 
@@ -77,5 +83,6 @@ std::unique_ptr<Layer> make_layer(const Sigmoid& sigmoid);
 std::unique_ptr<Layer> make_layer(const Tanh& tanh);
 std::unique_ptr<Layer> make_layer(const Softplus& softplus);
 std::unique_ptr<Layer> make_layer(const Hardtanh& hardtanh);
+std::unique_ptr<Layer> make_layer(const Clamp& clamp);
 
 }  // namespace convt3d

@@ -31,6 +31,35 @@ def norm(layer):
     return layer.eval()
 
 
+class Clamp(nn.Module):
+    def __init__(self, **bounds):
+        super().__init__()
+        self.bounds = bounds
+
+    def extra_repr(self):
+        return ", ".join(f"{key}={value}" for key, value in self.bounds.items())
+
+    def forward(self, x):
+        return torch.clamp(x, **self.bounds)
+
+
+class PixelShuffle3d(nn.Module):
+    """As MONAI's pixelshuffle; its order of channels is that of torch.nn.PixelShuffle."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def extra_repr(self):
+        return f"upscale_factor={self.factor}"
+
+    def forward(self, x):
+        n, c, d, h, w = x.shape
+        r = self.factor
+        blocks = x.reshape(n, c // r**3, r, r, r, d, h, w)
+        return blocks.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(n, c // r**3, d * r, h * r, w * r)
+
+
 LAYERS = {
     "relu": nn.ReLU(),
     "relu_inplace": nn.ReLU(inplace=True),
@@ -56,16 +85,23 @@ LAYERS = {
     "instance_norm_running": norm(nn.InstanceNorm3d(3, affine=True, track_running_stats=True)),
     "group_norm": norm(nn.GroupNorm(1, 3)),
     "group_norm_plain": norm(nn.GroupNorm(3, 3, eps=0.5, affine=False)),
+    "clamp": Clamp(min=-1.5, max=2.0),
+    "clamp_below": Clamp(min=0.0),
+    "softmax": nn.Softmax(dim=1),
+    "pixel_shuffle": PixelShuffle3d(2),
     "pad_replicate": nn.ReplicationPad3d((1, 0, 2, 1, 0, 3)),
     "pad_reflect": nn.ReflectionPad3d((3, 1, 0, 2, 1, 1)),
 }
 
+SHAPES = {"pixel_shuffle": (1, 16, 1, 2, 3)}
+
 print(f"# torch {torch.__version__}")
 for name, layer in LAYERS.items():
     for dtype in (torch.float32, torch.float64):
-        count = torch.tensor(SHAPE).prod()
-        values = (torch.arange(count, dtype=dtype) / 8 - 6).reshape(SHAPE)
+        shape = SHAPES.get(name, SHAPE)
+        count = torch.tensor(shape).prod()
+        values = (torch.arange(count, dtype=dtype) / 8 - 6).reshape(shape)
         with torch.no_grad():
             outputs = layer.to(dtype)(values.clone()).flatten().tolist()
         numbers = " ".join(f"{value:.{9 if dtype == torch.float32 else 17}g}" for value in outputs)
-        print(name, layer, str(dtype).removeprefix("torch."), " ".join(map(str, SHAPE)), numbers, sep="\t")
+        print(name, layer, str(dtype).removeprefix("torch."), " ".join(map(str, shape)), numbers, sep="\t")

@@ -242,6 +242,13 @@ struct Hardtanh {
   }
 };
 
+struct Exp {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x, V, V) const {
+    return exp(d, x);
+  }
+};
+
 struct Affine {
   template <class D, class V>
   HWY_INLINE V operator()(D, V x, V p, V q) const {
@@ -281,6 +288,7 @@ PointwiseFn<T> pointwise(Pointwise::Function function) {
     case Function::kTanh: return each<T, Tanh>;
     case Function::kSoftplus: return each<T, Softplus>;
     case Function::kHardtanh: return each<T, Hardtanh>;
+    case Function::kExp: return each<T, Exp>;
     default: return each<T, Affine>;
   }
 }
