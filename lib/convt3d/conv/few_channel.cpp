@@ -13,6 +13,8 @@
 // a buffer of the first cache and are then copied to the output, past the caches where it is large.
 #include <algorithm>
 #include <array>
+#include <numeric>
+#include <string>
 #include <vector>
 
 #include "convt3d/base/checked.hpp"
@@ -278,6 +280,15 @@ auto with_tiling(const Query& query, Function&& function) {
   return function(few_channel_tiling<float>(query), float{});
 }
 
+/// Terms of an output's sum, at most.
+std::int64_t most_terms(const Problem& p) {
+  std::int64_t terms = p.ci / p.groups;
+  for (int axis = 0; axis < 3; ++axis) {
+    terms *= ceil_div(p.kernel[axis], p.stride[axis] / std::gcd(p.stride[axis], p.dilation[axis]));
+  }
+  return terms;
+}
+
 std::string rejects(const Query& query) {
   // Residues are enumerated, and a zero weight stands for every tap that a residue lacks.
   const Problem& p = query.problem;
@@ -285,6 +296,9 @@ std::string rejects(const Query& query) {
   for (int axis = 0; axis < 3; ++axis) {
     if (p.stride[axis] > 16 || p.dilation[axis] > 16) return "a stride or dilation above 16";
   }
+  // Terms are added one after the other, and so many err by 1.5e-6 of their sum; direct adds them in parts.
+  constexpr std::int64_t kMostTerms = 8000;
+  if (most_terms(p) > kMostTerms) return "sums of over " + std::to_string(kMostTerms) + " terms, which would round too much";
   return "";
 }
 

@@ -264,6 +264,7 @@ class Winograd final : public Prepared {
                                            .taps = &kOnlyTap,
                                            .tap_count = 1,
                                            .k = t.ci,
+                                           .part = kWinogradPart,
                                            .b = u,
                                            .nr = static_cast<int>(nr),
                                            .init = nullptr,

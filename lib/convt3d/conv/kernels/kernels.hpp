@@ -29,7 +29,9 @@ inline constexpr int kMaxNr = 3;
 /// Products of positions with packed weights, nr vectors of columns at once:
 ///   c[j][position*ldc + lane] = init[j*lanes + lane]
 ///                               + Σ_tap Σ_k a[position*lda + a_offset + k] · b[b_offset + (k*nr + j)*lanes + lane]
-/// for j < nr; summed over taps, then over k, in this order for every position whatever the blocking.
+/// for j < nr; summed over taps, then over k, in this order for every position whatever the blocking, in parts of at most
+/// `part` terms. Taps stand in the order of their weights, one after the other in b (k*nr vectors each); some may be
+/// missing.
 template <typename T>
 struct ProductArgs {
   const T* a = nullptr;
@@ -38,6 +40,7 @@ struct ProductArgs {
   const ProductTap* taps = nullptr;
   std::int64_t tap_count = 0;
   std::int64_t k = 0;
+  std::int64_t part = 512;  ///< terms that round by at most about 5e-7 of their sum's root mean square, in float32
   const T* b = nullptr;     ///< aligned to a vector
   int nr = 1;               ///< 1 to kMaxNr
   const T* init = nullptr;  ///< null for zero

@@ -4,10 +4,16 @@
 //
 // mr positions times nr vectors stay in registers over the whole reduction; each step loads nr vectors of b, broadcasts mr
 // numbers of a, and does mr*nr fused multiply-adds. Registers: mr*nr accumulators + nr weights + 1 broadcast.
+//
+// A long reduction is summed in parts, each from zero and then added to c: the rounding error of a sum grows with the root
+// of the number of its terms, so that n terms one after the other lose sqrt(n), in parts of p only about sqrt(p) +
+// sqrt(n/p).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convt3d/conv/kernels/product.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+
+#include <algorithm>
 
 #include "convt3d/conv/kernels/kernels.hpp"
 
@@ -25,26 +31,33 @@ constexpr int kMr[kMaxNr + 1] = {0, 16, 14, 9};
 constexpr int kMr[kMaxNr + 1] = {0, 12, 6, 4};
 #endif
 
+/// Terms [k_begin, k_end) of taps [tap_begin, tap_end).
+struct Part {
+  std::int64_t tap_begin, tap_end, k_begin, k_end;
+  bool is_first;  ///< written over c, others are added to it
+};
+
 template <typename T, int mr, int nr>
-void micro_kernel(const ProductArgs<T>& args, std::int64_t first) {
+void micro_kernel(const ProductArgs<T>& args, std::int64_t first, const Part& part) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
   const std::int64_t lda = args.lda;
 
+  const T* const init = part.is_first ? args.init : nullptr;
   V acc[mr][nr];
 #pragma GCC unroll 16
   for (int i = 0; i < mr; ++i) {
 #pragma GCC unroll 4
-    for (int j = 0; j < nr; ++j) acc[i][j] = args.init != nullptr ? hn::LoadU(d, args.init + j * kLanes) : hn::Zero(d);
+    for (int j = 0; j < nr; ++j) acc[i][j] = init != nullptr ? hn::LoadU(d, init + j * kLanes) : hn::Zero(d);
   }
-  for (std::int64_t tap = 0; tap < args.tap_count; ++tap) {
+  for (std::int64_t tap = part.tap_begin; tap < part.tap_end; ++tap) {
     // x86 reaches three positions from one pointer: [p], [p + lda*4], [p + lda*8].
     const T* a[(mr + 2) / 3];
 #pragma GCC unroll 6
-    for (int i = 0; i < (mr + 2) / 3; ++i) a[i] = args.a + (first + 3 * i) * lda + args.taps[tap].a_offset;
-    const T* b = args.b + args.taps[tap].b_offset;
-    for (std::int64_t k = 0; k < args.k; ++k) {
+    for (int i = 0; i < (mr + 2) / 3; ++i) a[i] = args.a + (first + 3 * i) * lda + args.taps[tap].a_offset + part.k_begin;
+    const T* b = args.b + args.taps[tap].b_offset + part.k_begin * nr * kLanes;
+    for (std::int64_t k = part.k_begin; k < part.k_end; ++k) {
       V row[nr];
 #pragma GCC unroll 4
       for (int j = 0; j < nr; ++j) row[j] = hn::Load(d, b + j * kLanes);
@@ -59,6 +72,13 @@ void micro_kernel(const ProductArgs<T>& args, std::int64_t first) {
       for (int i = 0; i < (mr + 2) / 3; ++i) ++a[i];
     }
   }
+  if (!part.is_first) {
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; ++i) {
+#pragma GCC unroll 4
+      for (int j = 0; j < nr; ++j) acc[i][j] = hn::Add(acc[i][j], hn::Load(d, args.c[j] + (first + i) * args.ldc));
+    }
+  }
 #pragma GCC unroll 16
   for (int i = 0; i < mr; ++i) {
 #pragma GCC unroll 4
@@ -66,10 +86,37 @@ void micro_kernel(const ProductArgs<T>& args, std::int64_t first) {
   }
 }
 
+/// The parts one after the other. Which they are depends on the taps' places in b alone, not on those left out, so that
+/// positions with other neighbours are summed alike.
+template <typename T, int mr, int nr>
+void all_parts(const ProductArgs<T>& args, std::int64_t first) {
+  constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
+  const auto place = [&](std::int64_t tap) { return args.taps[tap].b_offset / (nr * kLanes); };  // in terms
+  const std::int64_t k = args.k;
+  Part part{.tap_begin = 0, .tap_end = args.tap_count, .k_begin = 0, .k_end = k, .is_first = true};
+  if (args.tap_count == 0 || place(args.tap_count - 1) + k <= args.part) return micro_kernel<T, mr, nr>(args, first, part);
+  const std::int64_t pieces = (k + args.part - 1) / args.part;              // of a tap
+  const std::int64_t group = std::max<std::int64_t>(1, args.part / k) * k;  // terms of whole taps
+  if (place(0) >= group) {  // the first part is missing: it would have been init alone
+    part.tap_end = 0;
+    micro_kernel<T, mr, nr>(args, first, part);
+    part.is_first = false;
+  }
+  for (; part.tap_begin < args.tap_count; part.tap_begin = part.tap_end) {
+    part.tap_end = part.tap_begin + 1;
+    while (part.tap_end < args.tap_count && place(part.tap_end) / group == place(part.tap_begin) / group) ++part.tap_end;
+    for (std::int64_t piece = 0; piece < pieces; ++piece, part.is_first = false) {
+      part.k_begin = k * piece / pieces;
+      part.k_end = k * (piece + 1) / pieces;
+      micro_kernel<T, mr, nr>(args, first, part);
+    }
+  }
+}
+
 template <typename T, int nr, int most = kMr[nr]>
 void positions_from(const ProductArgs<T>& args, std::int64_t first, std::int64_t mr) {
   if constexpr (most > 0) {
-    if (mr == most) return micro_kernel<T, most, nr>(args, first);
+    if (mr == most) return all_parts<T, most, nr>(args, first);
     positions_from<T, nr, most - 1>(args, first, mr);
   }
 }

@@ -1,0 +1,134 @@
+// Data that is hard to sum, through realistic numbers of channels: the bounds of standard-normal data hold for every
+// algorithm on every instruction set of this machine, the tile sizes that Winograd's takes for these shapes among them.
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "support/run.hpp"
+#include "support/sweep.hpp"
+
+namespace testing_support {
+namespace {
+
+using convt3d::Plan;
+using convt3d::Problem;
+
+constexpr std::array kKinds = {"mean 1000, deviation 1",       "1e-3 to 1e3 by channel",           "1e-3 to 1e3 by voxel",
+                               "neighbours of opposite signs", "channels of opposite signs, 1000", "constant"};
+
+/// One volume of each kind.
+Problem with_all_kinds(const NamedProblem& named) {
+  Problem problem = problem_of(named);
+  problem.n = kKinds.size();
+  return problem;
+}
+
+/// Of voxel x (d + h + w is even or odd) of channel c: a standard-normal value made into one of a kind.
+float hard_value(std::size_t kind, std::int64_t c, bool odd, float normal, Lcg& lcg) {
+  switch (kind) {
+    case 0: return 1000 + normal;
+    case 1: return normal * std::pow(10.0F, static_cast<float>(c % 7 - 3));
+    case 2: return normal * std::pow(10.0F, static_cast<float>(lcg.between(-3, 3)));
+    case 3: return (odd ? -1.0F : 1.0F) * (1 + 0.01F * normal);
+    case 4: return (c % 2 != 0 ? -1.0F : 1.0F) * (1000 + normal);
+    default: return 1;
+  }
+}
+
+Arrays<float> hard_arrays(const Problem& problem, std::uint64_t seed) {
+  Arrays<float> arrays = normal_arrays<float>(problem, seed);
+  Lcg lcg(seed);
+  const auto& [d, h, w] = problem.input;
+  const std::int64_t volume = d * h * w;
+  for (std::size_t i = 0; i < arrays.input.size(); ++i) {
+    const auto at = static_cast<std::int64_t>(i);
+    const bool odd = (at % w + at / w % h + at / w / h % d) % 2 != 0;
+    arrays.input[i] =
+        hard_value(i * kKinds.size() / arrays.input.size(), at / volume % problem.ci, odd, arrays.input[i], lcg);
+  }
+  return arrays;
+}
+
+void expect_bounds(const std::vector<float>& output, const std::vector<double>& expected, const std::string& what) {
+  const auto volume = static_cast<std::ptrdiff_t>(expected.size() / kKinds.size());
+  ASSERT_EQ(output.size(), expected.size());
+  for (std::size_t kind = 0; kind < kKinds.size(); ++kind) {
+    const auto begin = static_cast<std::ptrdiff_t>(kind) * volume;
+    const Deviation found = deviation(std::vector<float>(output.begin() + begin, output.begin() + begin + volume),
+                                      std::vector<double>(expected.begin() + begin, expected.begin() + begin + volume));
+    EXPECT_LE(found.relative_l2, kAllowed<float>.relative_l2) << kKinds[kind] << ", " << what;
+    EXPECT_LE(found.relative_most, kAllowed<float>.relative_most) << kKinds[kind] << ", " << what;
+  }
+}
+
+class HardData : public ProblemSweep {};
+
+TEST_P(HardData, IsConvolvedWithinTheBounds) {
+  const Problem problem = with_all_kinds(GetParam());
+  const std::uint64_t seed = seed_of(GetParam());
+  const Arrays<float> arrays = hard_arrays(problem, seed);
+  reference::Layer layer = reference_layer(GetParam());
+  layer.n = problem.n;
+  const std::vector<double> expected = run_reference(layer, arrays);
+  for (const Variant& variant : variants(problem)) {
+    const Plan plan = plan_of(problem, variant);
+    expect_bounds(run(executor_of(plan, arrays), arrays.input), expected,
+                  to_string(variant) + ", " + plan.tiles + ", seed " + std::to_string(seed));
+  }
+}
+
+/// Sums of up to 14,000 terms, and every number of taps per phase that Winograd's transforms take, one to five.
+INSTANTIATE_TEST_SUITE_P(
+    Problems, HardData,
+    testing::Values(
+        NamedProblem{"k3s1_512", {.in_channels = 512, .out_channels = 16, .kernel_size = 3, .padding = 1}, {3, 4, 6}},
+        NamedProblem{
+            "k4s2_512", {.in_channels = 512, .out_channels = 16, .kernel_size = 4, .stride = 2, .padding = 1}, {2, 3, 4}},
+        NamedProblem{"k2s2_512", {.in_channels = 512, .out_channels = 17, .kernel_size = 2, .stride = 2}, {2, 3, 4}},
+        NamedProblem{"k3s1_128", {.in_channels = 128, .out_channels = 16, .kernel_size = 3, .padding = 1}, {6, 9, 12}},
+        NamedProblem{"k3s1_16", {.in_channels = 16, .out_channels = 16, .kernel_size = 3, .padding = 1}, {9, 12, 16}},
+        NamedProblem{"k133s1_64",
+                     {.in_channels = 64, .out_channels = 16, .kernel_size = {1, 3, 3}, .padding = {0, 1, 1}},
+                     {2, 12, 16}},
+        NamedProblem{
+            "k4s2_128", {.in_channels = 128, .out_channels = 16, .kernel_size = 4, .stride = 2, .padding = 1}, {4, 7, 12}},
+        NamedProblem{"k344s122_64",
+                     {.in_channels = 64, .out_channels = 16, .kernel_size = {3, 4, 4}, .stride = {1, 2, 2}, .padding = 1},
+                     {4, 6, 8}},
+        NamedProblem{
+            "k5s2_64", {.in_channels = 64, .out_channels = 16, .kernel_size = 5, .stride = 2, .padding = 2}, {4, 5, 6}},
+        NamedProblem{"k118s112_64",
+                     {.in_channels = 64, .out_channels = 16, .kernel_size = {1, 1, 8}, .stride = {1, 1, 2}},
+                     {3, 4, 13}},
+        NamedProblem{"k335s1_32", {.in_channels = 32, .out_channels = 16, .kernel_size = {3, 3, 5}}, {4, 6, 12}},
+        NamedProblem{"k4s2_512_to_1",
+                     {.in_channels = 512, .out_channels = 1, .kernel_size = 4, .stride = 2, .padding = 1},
+                     {4, 5, 6}},
+        NamedProblem{
+            "k7_depthwise", {.in_channels = 8, .out_channels = 8, .kernel_size = 7, .padding = 3, .groups = 8}, {6, 7, 9}}),
+    name_of_problem);
+
+TEST(HardDataThroughSeparableKernels, IsConvolvedWithinTheBounds) {
+  const NamedProblem named{"separable",
+                           {.in_channels = 6, .out_channels = 6, .kernel_size = 6, .stride = 2, .padding = 2, .groups = 6},
+                           {6, 7, 9}};
+  const Problem problem = with_all_kinds(named);
+  Arrays<float> arrays = hard_arrays(problem, 11);
+  const std::vector<float> factor = standard_normal<float>(6, 12);
+  for (std::size_t i = 0; i < arrays.weight.size(); ++i)
+    arrays.weight[i] = factor[i / 36 % 6] * factor[i / 6 % 6] * factor[i % 6];
+  reference::Layer layer = reference_layer(named);
+  layer.n = problem.n;
+  const std::vector<double> expected = run_reference(layer, arrays);
+  for (const convt3d::Isa isa : convt3d::available_isas()) {
+    convt3d::Machine machine;
+    machine.isa = isa;
+    const Plan plan =
+        convt3d::make_plan(problem, machine, {.threads = 2, .force_algorithm = "separable", .separable = true});
+    expect_bounds(run(executor_of(plan, arrays), arrays.input), expected, std::string(convt3d::name_of(isa)));
+  }
+}
+
+}  // namespace
+}  // namespace testing_support
