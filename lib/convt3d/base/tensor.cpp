@@ -163,6 +163,19 @@ Tensor Tensor::borrowed() const {
   return tensor;
 }
 
+Tensor Tensor::borrowing(const TensorView& volumes) {
+  Tensor tensor;
+  tensor.shape_ = {volumes.n, volumes.c, volumes.extent.d, volumes.extent.h, volumes.extent.w};
+  tensor.dtype_ = volumes.dtype;
+  tensor.size_ = element_count(tensor.shape_);
+  tensor.buffer_ = Buffer::borrowed(volumes.data, static_cast<std::size_t>(tensor.size_bytes()));
+  return tensor;
+}
+
+Tensor Tensor::borrowing(const ConstTensorView& v) {
+  return borrowing(TensorView{const_cast<void*>(v.data), v.dtype, v.n, v.c, v.extent});  // NOLINT: a promise, as above
+}
+
 void Tensor::require_dtype(DType wanted) const {
   if (wanted == dtype_) return;
   throw Error(ErrorKind::kShape,

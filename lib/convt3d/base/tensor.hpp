@@ -55,6 +55,11 @@ class Tensor {
     return from(std::span<const T>(values), std::move(shape));
   }
 
+  /// Volumes (n, c, d, h, w) in memory that someone else owns and keeps meanwhile, for writing or, of a const view, for
+  /// reading only. A copy is an ordinary tensor.
+  static Tensor borrowing(const TensorView& volumes);
+  static Tensor borrowing(const ConstTensorView& volumes);
+
   const Shape& shape() const { return shape_; }
   DType dtype() const { return dtype_; }
   std::int64_t size() const { return size_; }

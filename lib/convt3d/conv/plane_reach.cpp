@@ -18,4 +18,12 @@ Planes PlaneReach::of(const Planes& output) const {
   return hull(hull(inside, front), behind);
 }
 
+PlaneReach through(PlaneReach last, const PlaneReach& first) {
+  last.lowest += first.lowest;
+  last.highest += first.highest;
+  last.input = first.input;
+  last.mirrors = first.mirrors;
+  return last;
+}
+
 }  // namespace convt3d

@@ -25,4 +25,7 @@ struct PlaneReach {
   friend bool operator==(const PlaneReach&, const PlaneReach&) = default;
 };
 
+/// The reach of planes of the last of two layers, of which the first one has every output plane made from one input plane.
+PlaneReach through(PlaneReach last, const PlaneReach& first);
+
 }  // namespace convt3d

@@ -113,11 +113,23 @@ void Conv3d::forward_into(const Tensor& input, Tensor& output, const RunOptions&
   executor->run(seen.view(), output.view(), options.observer);
 }
 
+void Conv3d::forward_planes(const PlaneRun& run, const RunOptions& options) const {
+  const auto executor = state_->parameters.prepare(state_->problem(run.whole), options.threads);
+  if (!state_->pads_first()) return executor->run_planes(run.input, run.held, run.output, run.wanted, options.observer);
+  const Planes seen = executor->plan().reach.of(run.wanted);
+  const Extent3& plane = executor->plan().problem.input;
+  Tensor voxels = Tensor::empty({run.input.n, run.input.c, seen.count(), plane.h, plane.w}, run.input.dtype);
+  pad_planes({run.whole, run.input, run.held, voxels.view(), seen}, state_->pad(), options.threads);
+  executor->run_planes(std::as_const(voxels).view(), seen, run.output, run.wanted, options.observer);
+}
+
 Plan Conv3d::plan(const Shape& input, const RunOptions& options) const {
   output_shape(input);
   Plan plan = state_->parameters.plan(state_->problem(with_n(input)), options.threads);
   if (state_->pads_first()) {
     const auto element = static_cast<std::int64_t>(size_of(plan.problem.dtype));
+    const PlaneReach padded = padded_reach(state_->pad(), input.size() == 5 ? input[2] : input[1]);
+    plan.reach = through(plan.reach, padded);
     plan.ledger.push_back({"padded input", input_size(plan.problem) * element});
   }
   return plan;

@@ -51,6 +51,9 @@ class Conv3d {
   /// Throws Error{kShape} when an input of this shape cannot be taken.
   Shape output_shape(const Shape& input) const;
 
+  /// Planes of the output, from at least those planes of the input that plan(run.whole).reach names.
+  void forward_planes(const PlaneRun& run, const RunOptions& options = {}) const;
+
   /// How an input of this shape would be run. Under a padding_mode other than zeros the problem's input is the padded one,
   /// which the ledger has.
   Plan plan(const Shape& input, const RunOptions& options = {}) const;

@@ -21,6 +21,7 @@ LayerPlan Conv3dLayer::plan(const Shape& input, const RunOptions& options) const
   result.bytes = ledger_bytes(plan);
   result.algorithm = std::move(plan.algorithm);
   result.reason = std::move(plan.reason);
+  result.reach = plan.reach;
   result.ledger = std::move(plan.ledger);
   result.candidates = std::move(plan.candidates);
   return result;

@@ -21,6 +21,9 @@ class Conv3dLayer final : public Layer {
   std::int64_t parameter_count() const override { return parameters_; }
   LayerPlan plan(const Shape& input, const RunOptions& options) const override;
   Tensor forward(Tensor input, const RunOptions& options) const override;
+  void forward_planes(const PlaneRun& run, const RunOptions& options) const override {
+    module_.forward_planes(run, options);
+  }
 
   Fusion absorb(const Pointwise& function) override { return module_.absorb(function); }
 

@@ -112,6 +112,12 @@ void ConvTranspose3d::forward_into(const Tensor& input, Tensor& output, const Fo
   executor->run(source, output.view(), options.observer);
 }
 
+void ConvTranspose3d::forward_planes(const PlaneRun& run, const ForwardOptions& options) const {
+  const ConvTranspose3dOptions sized = sized_for(state_->options, run.whole, options.output_size);
+  const auto executor = state_->parameters.prepare(make_problem(sized, run.input.n, spatial(run.whole)), options.threads);
+  executor->run_planes(run.input, run.held, run.output, run.wanted, options.observer);
+}
+
 Plan ConvTranspose3d::plan(const Shape& input, const ForwardOptions& options) const {
   const ConvTranspose3dOptions sized = sized_for(state_->options, input, options.output_size);
   return state_->parameters.plan(make_problem(sized, input.size() == 5 ? input[0] : 1, spatial(input)), options.threads);

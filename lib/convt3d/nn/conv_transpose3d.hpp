@@ -12,6 +12,7 @@
 #include "convt3d/conv/plan.hpp"
 #include "convt3d/conv/pointwise.hpp"
 #include "convt3d/nn/fusion.hpp"
+#include "convt3d/nn/plane_run.hpp"
 
 namespace convt3d {
 
@@ -55,6 +56,9 @@ class ConvTranspose3d {
   /// Overwrites `output`, which has the shape that forward would return. Threads and output_size are prepare's, if it was
   /// called for this shape; else the output's shape tells the output_size.
   void forward_into(const Tensor& input, Tensor& output, const ForwardOptions& options = {}) const;
+
+  /// Planes of the output, from at least those planes of the input that plan(run.whole).reach names.
+  void forward_planes(const PlaneRun& run, const ForwardOptions& options = {}) const;
 
   /// How an input of this shape would be run.
   Plan plan(const Shape& input, const ForwardOptions& options = {}) const;

@@ -1,5 +1,6 @@
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
 
+#include <tuple>
 #include <utility>
 
 #include "convt3d/base/error.hpp"
@@ -47,6 +48,7 @@ LayerPlan ConvTranspose3dLayer::plan(const Shape& input, const RunOptions& optio
   if (const std::string advice = advise_exact_multiple(module_.options(), extent); output_size_.empty() && !advice.empty()) {
     result.note = "short of stride times input; " + advice + " would reach it";
   }
+  result.reach = plan.reach;
   result.ledger = std::move(plan.ledger);
   result.candidates = std::move(plan.candidates);
   return result;
@@ -64,6 +66,18 @@ Tensor ConvTranspose3dLayer::forward(Tensor input, const RunOptions& options) co
   Tensor output = module_.forward(seen, forward_options(options));
   Shape unfolded_shape = unfolded(shape, output.shape());
   return std::move(output).reshaped(std::move(unfolded_shape));
+}
+
+void ConvTranspose3dLayer::forward_planes(const PlaneRun& run, const RunOptions& options) const {
+  PlaneRun seen = run;
+  seen.whole = folded(run.whole);
+  if (channels_ == ChannelUse::kEachAlone) {
+    for (auto [n, c] : {std::tie(seen.input.n, seen.input.c), std::tie(seen.output.n, seen.output.c)}) {
+      n *= c;
+      c = 1;
+    }
+  }
+  module_.forward_planes(seen, forward_options(options));
 }
 
 ForwardOptions ConvTranspose3dLayer::forward_options(const RunOptions& options) const {

@@ -28,6 +28,7 @@ class ConvTranspose3dLayer final : public Layer {
   std::int64_t parameter_count() const override { return parameters_; }
   LayerPlan plan(const Shape& input, const RunOptions& options) const override;
   Tensor forward(Tensor input, const RunOptions& options) const override;
+  void forward_planes(const PlaneRun& run, const RunOptions& options) const override;
 
   Fusion absorb(const Pointwise& function) override;
 

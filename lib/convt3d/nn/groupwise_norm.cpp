@@ -63,6 +63,7 @@ LayerPlan GroupwiseNormLayer::plan(const Shape& input, const RunOptions&) const 
   plan.flops = 5 * static_cast<double>(element_count(input));  // sum and squares, then centre, factor and summand
   plan.algorithm = "two passes";
   plan.reason = "moments of all planes, then in place";
+  plan.reach = pointwise_reach(input);
   plan.in_place = true;
   plan.ledger = {{"moments of planes", MomentStatistics::bytes(input)}};
   plan.bytes = plan.ledger.front().bytes;

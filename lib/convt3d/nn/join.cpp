@@ -42,6 +42,7 @@ class AddLayer final : public JoinLayer {
     LayerPlan plan;
     plan.input = input;
     plan.output = join_shape(input, from);
+    plan.reach = pointwise_reach(input);
     plan.flops = static_cast<double>(element_count(input));
     plan.algorithm = "pointwise";
     plan.reason = "in place";
@@ -87,6 +88,7 @@ class ConcatLayer final : public JoinLayer {
     LayerPlan plan;
     plan.input = input;
     plan.output = join_shape(input, from);
+    plan.reach = pointwise_reach(input);
     plan.algorithm = "copy";
     plan.reason = "moves channels";
     return plan;
@@ -124,6 +126,12 @@ class ConcatLayer final : public JoinLayer {
 };
 
 }  // namespace
+
+void JoinLayer::join_planes(const PlaneRun& run, const ConstTensorView& from, const Planes& from_held,
+                            const RunOptions& options) const {
+  const Tensor other = cut(from, from_held, run.wanted, options.threads);
+  run_alone(run, options.threads, [&](Tensor planes) { return join(std::move(planes), other, options); });
+}
 
 Shape JoinLayer::output_shape(const Shape&) const { refuse_one_input(type()); }
 LayerPlan JoinLayer::plan(const Shape&, const RunOptions&) const { refuse_one_input(type()); }

@@ -18,6 +18,10 @@ class JoinLayer : public Layer {
   /// Takes the input over, and only reads `from`, which is other memory.
   virtual Tensor join(Tensor input, const Tensor& from, const RunOptions& options) const = 0;
 
+  /// Planes of the joined volumes, with the bits that join gives them, from planes of both; `from_held` contain those.
+  void join_planes(const PlaneRun& run, const ConstTensorView& from, const Planes& from_held,
+                   const RunOptions& options) const;
+
   Shape output_shape(const Shape& input) const final;
   LayerPlan plan(const Shape& input, const RunOptions& options) const final;
   Tensor forward(Tensor input, const RunOptions& options) const final;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "convt3d/conv/pointwise.hpp"
 #include "convt3d/conv/sampling.hpp"
 #include "convt3d/nn/fusion.hpp"
+#include "convt3d/nn/plane_run.hpp"
 #include "convt3d/nn/statistics.hpp"
 
 namespace convt3d {
@@ -33,13 +35,18 @@ struct LayerPlan {
   double flops = 0;  ///< a multiply and an add as two, direct method, outputs inside the volume only
   std::string algorithm;
   std::string reason;
-  std::string note;                   ///< what its user may want to change, for people; usually empty
+  std::string note;  ///< what its user may want to change, for people; usually empty
+  /// What planes of the output are made from, once the layer's statistics are known; nullopt: from the whole depth.
+  std::optional<PlaneReach> reach = std::nullopt;
   bool in_place = false;              ///< the output takes over the input's memory; else the input is only read
   std::vector<KeptVolume> kept = {};  ///< besides input and output
   std::int64_t bytes = 0;             ///< allocated beyond input and output
   std::vector<LedgerEntry> ledger;
   std::vector<Candidate> candidates;
 };
+
+/// The reach of planes that are made from themselves alone, in an input (N, C, D, H, W).
+inline PlaneReach pointwise_reach(const Shape& input) { return {.input = input[2]}; }
 
 /// One step of a stack. Layers are immutable once built and may be used by several threads at once. Shapes are 5-D.
 class Layer {
@@ -57,6 +64,11 @@ class Layer {
   virtual LayerPlan plan(const Shape& input, const RunOptions& options) const = 0;
   /// Takes the input over: pointwise layers work in place. Float32 and float64; throws Error{kShape} for other dtypes.
   virtual Tensor forward(Tensor input, const RunOptions& options) const = 0;
+
+  /// Planes of the output with the bits that forward gives them, from planes of the input: at least plan(whole).reach of
+  /// those. The layers that have a reach, but need no statistics; by default by forward, for planes that do not depend on
+  /// one another.
+  virtual void forward_planes(const PlaneRun& run, const RunOptions& options) const;
 
   /// What the layer must know of all of such an input first; null where it needs nothing. Throws as output_shape does.
   virtual std::unique_ptr<Statistics> statistics(const Shape& input) const;

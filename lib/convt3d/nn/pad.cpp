@@ -78,16 +78,17 @@ void gather_row(const AxisMap& map, const T* input, T* output) {
   take(map.first + map.count, static_cast<std::int64_t>(map.source.size()));
 }
 
-/// Output row (n, c, od, oh) from input row (n, c, maps[0][od], maps[1][oh]), or zeros.
+/// Output row (n, c, od, oh) from input row (n, c, maps[0][od], maps[1][oh]), or zeros; `from` begins with input plane
+/// first_id, `to` with output plane first_od.
 template <typename T>
-void gather(const ConstTensorView& from, Tensor& output, const std::array<AxisMap, 3>& maps, int threads) {
-  const TensorView to = output.view();
+void gather(const ConstTensorView& from, std::int64_t first_id, const TensorView& to, std::int64_t first_od,
+            const std::array<AxisMap, 3>& maps, int threads) {
   constexpr std::int64_t kGrainElements = std::int64_t{1} << 16;
   parallel_for(threads, to.n * to.c * to.extent.d * to.extent.h, ceil_div(kGrainElements, to.extent.w),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t row = begin; row < end; ++row) {
                    const std::int64_t oh = row % to.extent.h;
-                   const std::int64_t od = row / to.extent.h % to.extent.d;
+                   const std::int64_t od = first_od + row / to.extent.h % to.extent.d;
                    const std::int64_t volume = row / to.extent.h / to.extent.d;
                    const std::int64_t ih = maps[1].source[static_cast<std::size_t>(oh)];
                    const std::int64_t id = maps[0].source[static_cast<std::size_t>(od)];
@@ -95,7 +96,7 @@ void gather(const ConstTensorView& from, Tensor& output, const std::array<AxisMa
                    if (id < 0 || ih < 0) {
                      std::fill_n(target, to.extent.w, T(0));
                    } else {
-                     const std::int64_t source_row = (volume * from.extent.d + id) * from.extent.h + ih;
+                     const std::int64_t source_row = (volume * from.extent.d + id - first_id) * from.extent.h + ih;
                      gather_row(maps[2], static_cast<const T*>(from.data) + source_row * from.extent.w, target);
                    }
                  }
@@ -111,6 +112,7 @@ class GatherLayer : public Layer {
     plan.output = output_shape(input);
     plan.algorithm = "copy";
     plan.reason = "moves rows";
+    plan.reach = reach(input[2]);
     return plan;
   }
 
@@ -121,15 +123,27 @@ class GatherLayer : public Layer {
 
   Tensor gathered(const ConstTensorView& input, int threads) const {
     const Extent3& extent = input.extent;
-    Tensor output = Tensor::empty(output_shape({input.n, input.c, extent.d, extent.h, extent.w}), input.dtype);
-    std::array<AxisMap, 3> maps;
-    for (int axis = 0; axis < 3; ++axis) {
-      const auto at = static_cast<std::size_t>(axis);
-      maps[at] = axis_map(axis, extent[axis], output.shape()[at + 2]);
-    }
-    with_element_type(input.dtype, [&]<typename T>(T) { gather<T>(input, output, maps, threads); });
+    const Shape whole = {input.n, input.c, extent.d, extent.h, extent.w};
+    Tensor output = Tensor::empty(output_shape(whole), input.dtype);
+    gather_planes({whole, input, {0, extent.d}, output.view(), {0, output.shape()[2]}}, threads);
     return output;
   }
+
+  void forward_planes(const PlaneRun& run, const RunOptions& options) const override { gather_planes(run, options.threads); }
+
+  void gather_planes(const PlaneRun& run, int threads) const {
+    const Shape output = output_shape(run.whole);
+    std::array<AxisMap, 3> maps;
+    for (int axis = 0; axis < 3; ++axis) {
+      const auto at = static_cast<std::size_t>(axis) + 2;
+      maps[at - 2] = axis_map(axis, run.whole[at], output[at]);
+    }
+    with_element_type(run.input.dtype, [&]<typename T>(T) {
+      gather<T>(run.input, run.held.begin, run.output, run.wanted.begin, maps, threads);
+    });
+  }
+
+  virtual PlaneReach reach(std::int64_t input_planes) const = 0;
 
  protected:
   virtual AxisMap axis_map(int axis, std::int64_t input, std::int64_t output) const = 0;
@@ -173,6 +187,8 @@ class PadLayer final : public GatherLayer {
     }
     return output;
   }
+
+  PlaneReach reach(std::int64_t input_planes) const override { return padded_reach(pad_, input_planes); }
 
  private:
   AxisMap axis_map(int axis, std::int64_t input, std::int64_t output) const override {
@@ -227,6 +243,10 @@ class CropLayer final : public GatherLayer {
     return output;
   }
 
+  PlaneReach reach(std::int64_t input_planes) const override {
+    return {.lowest = crop_.padding.begin.d, .highest = crop_.padding.begin.d, .input = input_planes};
+  }
+
  private:
   AxisMap axis_map(int axis, std::int64_t, std::int64_t output) const override {
     return crop_map(crop_.padding.begin[axis], output);
@@ -239,6 +259,13 @@ class CropLayer final : public GatherLayer {
 
 Tensor padded(const ConstTensorView& input, const Pad& pad, int threads) { return PadLayer(pad).gathered(input, threads); }
 Shape padded_shape(const Shape& input, const Pad& pad) { return PadLayer(pad).output_shape(input); }
+
+void pad_planes(const PlaneRun& run, const Pad& pad, int threads) { PadLayer(pad).gather_planes(run, threads); }
+
+PlaneReach padded_reach(const Pad& pad, std::int64_t input_planes) {
+  const std::int64_t begin = pad.padding.begin.d;
+  return {.lowest = -begin, .highest = -begin, .input = input_planes, .mirrors = pad.mode == PadMode::kReflect};
+}
 
 std::unique_ptr<Layer> make_layer(const Pad& pad) { return std::make_unique<PadLayer>(pad); }
 std::unique_ptr<Layer> make_layer(const Crop& crop) { return std::make_unique<CropLayer>(crop); }

@@ -22,6 +22,9 @@ struct Crop {
 /// The padded volumes, (N, C, D', H', W'). Throws Error{kShape} as the layer does. float32 and float64.
 Tensor padded(const ConstTensorView& input, const Pad& pad, int threads);
 Shape padded_shape(const Shape& input, const Pad& pad);
+/// Planes `run.wanted` of the padded volumes.
+void pad_planes(const PlaneRun& run, const Pad& pad, int threads);
+PlaneReach padded_reach(const Pad& pad, std::int64_t input_planes);
 
 /// Each throws Error{kShape} when a margin is negative.
 std::unique_ptr<Layer> make_layer(const Pad& pad);

@@ -73,21 +73,27 @@ class PixelShuffle3dLayer final : public Layer {
     plan.output = output_shape(input);
     plan.algorithm = "copy";
     plan.reason = "interleaves rows";
+    plan.reach = PlaneReach{.run = factor_.d, .input = input[2]};
     return plan;
   }
 
   Tensor forward(Tensor input, const RunOptions& options) const override {
     Tensor output = Tensor::empty(output_shape(input.shape()), input.dtype());
-    with_element_type(input.dtype(), [&]<typename T>(T) { shuffle<T>(std::as_const(input), output, options.threads); });
+    const TensorView to = output.view();
+    forward_planes({input.shape(), std::as_const(input).view(), {0, input.shape()[2]}, to, {0, to.extent.d}}, options);
     return output;
+  }
+
+  void forward_planes(const PlaneRun& run, const RunOptions& options) const override {
+    with_element_type(run.input.dtype, [&]<typename T>(T) { shuffle<T>(run, options.threads); });
   }
 
  private:
   /// Output row (volume, od, oh) from rows (volume·voxels + phase, id, ih), phase = (i·rh + j)·rw + k, k = 0 … rw-1.
   template <typename T>
-  void shuffle(const Tensor& input, Tensor& output, int threads) const {
-    const ConstTensorView from = input.view();
-    const TensorView to = output.view();
+  void shuffle(const PlaneRun& run, int threads) const {
+    const ConstTensorView& from = run.input;
+    const TensorView& to = run.output;
     const std::int64_t channel = from.extent.d * from.extent.h * from.extent.w;
     constexpr std::int64_t kGrainElements = std::int64_t{1} << 16;
     parallel_for(
@@ -95,10 +101,10 @@ class PixelShuffle3dLayer final : public Layer {
         [&](std::int64_t begin, std::int64_t end) {
           for (std::int64_t row = begin; row < end; ++row) {
             const std::int64_t oh = row % to.extent.h;
-            const std::int64_t od = row / to.extent.h % to.extent.d;
+            const std::int64_t od = run.wanted.begin + row / to.extent.h % to.extent.d;
             const std::int64_t volume = row / to.extent.h / to.extent.d;
             const std::int64_t phase = (od % factor_.d * factor_.h + oh % factor_.h) * factor_.w;
-            const std::int64_t line = od / factor_.d * from.extent.h + oh / factor_.h;
+            const std::int64_t line = (od / factor_.d - run.held.begin) * from.extent.h + oh / factor_.h;
             interleave(static_cast<const T*>(from.data) + (volume * voxels_ + phase) * channel + line * from.extent.w,
                        channel, factor_.w, from.extent.w, static_cast<T*>(to.data) + row * to.extent.w);
           }

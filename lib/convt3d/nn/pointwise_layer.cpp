@@ -22,6 +22,7 @@ LayerPlan PointwiseLayer::plan(const Shape& input, const RunOptions&) const {
   plan.flops = static_cast<double>(element_count(input));
   plan.algorithm = "pointwise";
   plan.reason = "in place";
+  plan.reach = pointwise_reach(input);
   plan.in_place = true;
   return plan;
 }

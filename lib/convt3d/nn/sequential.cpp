@@ -8,56 +8,10 @@
 #include <utility>
 
 #include "convt3d/base/error.hpp"
+#include "convt3d/nn/layer_run.hpp"
 
 namespace convt3d {
 namespace {
-
-/// Calls body(), and puts the layer's place in front of what it throws: `layer 1 "up1" (conv_transpose3d): ...`.
-template <typename Body>
-auto at_layer(std::size_t index, const std::string& name, const Layer& layer, Body&& body) {
-  try {
-    return body();
-  } catch (const Error& error) {
-    const std::string quoted = name.empty() ? "" : " \"" + name + "\"";
-    throw Error(error.kind(),
-                "layer " + std::to_string(index) + quoted + " (" + std::string(layer.type()) + "): " + error.what());
-  }
-}
-
-/// A layer's progress as its share of the stack's, every layer's share being the same.
-class LayerObserver final : public Observer {
- public:
-  LayerObserver(Observer* whole, std::size_t index, std::size_t layers)
-      : whole_(whole), index_(static_cast<double>(index)), layers_(static_cast<double>(layers)) {}
-
-  void progress(double fraction) override { whole_->progress((index_ + fraction) / layers_); }
-  void note(std::string_view text) override { whole_->note(text); }
-  bool stop_requested() const override { return whole_->stop_requested(); }
-
- private:
-  Observer* whole_;
-  double index_;
-  double layers_;
-};
-
-/// The options one layer is run with: it reports its share of the progress. Throws Error{kStopped} if the stack is to end
-/// before it.
-class LayerRun {
- public:
-  LayerRun(const RunOptions& options, std::size_t index, std::size_t layers)
-      : observer_(options.observer, index, layers),
-        options_{.threads = options.threads, .observer = options.observer == nullptr ? nullptr : &observer_} {
-    if (options.observer != nullptr && options.observer->stop_requested()) throw Error(ErrorKind::kStopped, "stopped");
-  }
-  LayerRun(const LayerRun&) = delete;
-  LayerRun& operator=(const LayerRun&) = delete;
-
-  const RunOptions& options() const { return options_; }
-
- private:
-  LayerObserver observer_;
-  RunOptions options_;
-};
 
 std::string place_of(std::int64_t index, const std::string& name) {
   if (index == Sequential::kInput) return "the input";
@@ -173,9 +127,13 @@ std::vector<LayerPlan> Sequential::plan(const Shape& input, const RunOptions& op
 }
 
 Tensor Sequential::forward(Tensor input, const RunOptions& options) const {
+  return forward_first(layers_.size(), std::move(input), options).last;
+}
+
+Sequential::Volumes Sequential::forward_first(std::size_t count, Tensor input, const RunOptions& options) const {
   Tensor volumes = std::move(input);
-  std::map<std::int64_t, Tensor> kept;  // by the layer that gave them
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
+  std::map<std::int64_t, Tensor> kept;
+  for (std::size_t i = 0; i < count; ++i) {
     const Entry& entry = layers_[i];
     const std::int64_t before = static_cast<std::int64_t>(i) - 1;
     at_layer(i, entry.name, *entry.layer, [&] {
@@ -193,7 +151,7 @@ Tensor Sequential::forward(Tensor input, const RunOptions& options) const {
     });
     std::erase_if(kept, [&](const auto& volume) { return last_join_of(volume.first) <= i; });
   }
-  return volumes;
+  return {std::move(volumes), std::move(kept)};
 }
 
 }  // namespace convt3d

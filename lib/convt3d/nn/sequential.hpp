@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,8 @@ class Sequential {
   const Layer& operator[](std::size_t index) const { return *layers_[index].layer; }
   const std::string& name(std::size_t index) const { return layers_[index].name; }
   std::optional<std::int64_t> from(std::size_t index) const { return layers_[index].from; }
+  /// The layer, if it is a join; else null.
+  const JoinLayer* join(std::size_t index) const { return layers_[index].join; }
 
   Shape output_shape(const Shape& input) const;
   /// Along the layers in their order; what a join adds is taken to lie where the voxels that it is added to do.
@@ -34,6 +37,13 @@ class Sequential {
   std::vector<LayerPlan> plan(const Shape& input, const RunOptions& options = {}) const;
   /// What a join needs is kept from when it is there until the last join that needs it, and no longer.
   Tensor forward(Tensor input, const RunOptions& options = {}) const;
+
+  /// What the first layers give, and by their layers the volumes before it that the others join.
+  struct Volumes {
+    Tensor last;
+    std::map<std::int64_t, Tensor> kept;
+  };
+  Volumes forward_first(std::size_t count, Tensor input, const RunOptions& options = {}) const;
 
  private:
   friend Sequential fuse(Sequential stack);

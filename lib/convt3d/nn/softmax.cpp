@@ -94,6 +94,7 @@ class SoftmaxLayer final : public Layer {
     plan.input = input;
     plan.output = output_shape(input);
     plan.flops = 5 * static_cast<double>(element_count(input));  // compare, subtract, exp, add, multiply
+    plan.reach = pointwise_reach(input);
     plan.algorithm = "over channels";
     plan.reason = "in place";
     plan.in_place = true;
@@ -130,6 +131,7 @@ class ArgmaxLayer final : public Layer {
     plan.input = input;
     plan.output = output_shape(input);
     plan.flops = static_cast<double>(element_count(input));
+    plan.reach = pointwise_reach(input);
     plan.algorithm = "over channels";
     plan.reason = "compares";
     return plan;

@@ -1,11 +1,16 @@
 #include "convt3d/nn/statistics.hpp"
 
 #include <string>
+#include <utility>
 
 #include "convt3d/base/error.hpp"
 #include "convt3d/nn/layer.hpp"
 
 namespace convt3d {
+
+void Layer::forward_planes(const PlaneRun& run, const RunOptions& options) const {
+  run_alone(run, options.threads, [&](Tensor planes) { return forward(std::move(planes), options); });
+}
 
 std::unique_ptr<Statistics> Layer::statistics(const Shape&) const { return nullptr; }
 
