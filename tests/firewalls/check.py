@@ -116,9 +116,10 @@ RULES = [layer_rule(layer, may_include) for layer, may_include in LAYERS.items()
     Rule(
         name="itk-in-imaging",
         files=rf"({CODE}|{CMAKE})",
-        allowed=r"^(lib/convt3d/imaging/|tests/|cmake/convt3dConfig)",
+        allowed=r"^(lib/convt3d/imaging/|tests/|bench/(peers/|CMakeLists)|cmake/convt3dConfig)",
         pattern=r'#include\s*[<"]itk|\bitk::|find_(package|dependency)\(ITK',
-        breaks=[("lib/convt3d/upsample/a.cpp", "#include <itkImage.h>"), ("app/a.cpp", "itk::Image<float, 3> image;")],
+        breaks=[("lib/convt3d/upsample/a.cpp", "#include <itkImage.h>"), ("app/a.cpp", "itk::Image<float, 3> image;"),
+                ("bench/a.cpp", "#include <itkImage.h>")],
         keeps=[("lib/convt3d/imaging/a.cpp", "#include <itkImage.h>"), ("lib/convt3d/nn/a.cpp", "// ITK's z")],
     ),
     Rule(
