@@ -130,5 +130,43 @@ TEST(HardDataThroughSeparableKernels, IsConvolvedWithinTheBounds) {
   }
 }
 
+/// Inputs of a third of the largest float: Winograd's transforms would overflow, the sums themselves do not.
+TEST(HugeData, OverflowsInNoAlgorithmWhereTheSumsDoNot) {
+  for (const char* name : {"k4s2p1", "k3s1p1", "k3s2p1op1", "k344s122p1", "scan_k4s2p1", "depthwise_k4s2p1"}) {
+    const Problem problem = problem_of(named_problem(name));
+    Arrays<float> arrays = normal_arrays<float>(problem, 13);
+    arrays.input = uniform<float>(convt3d::input_size(problem), 1e38, 14);
+    const std::vector<double> expected = run_reference(reference_layer(named_problem(name)), arrays);
+    for (const Variant& variant : variants(problem)) {
+      const Deviation found = deviation(run(problem, arrays, variant), expected);
+      EXPECT_LE(found.relative_l2, kAllowed<float>.relative_l2) << name << ", " << to_string(variant);
+    }
+  }
+}
+
+/// One row of input, of which a kernel's small ends alone are read; summed over d first, with the kernel's middle, it would
+/// overflow.
+TEST(HugeData, OverflowsInNoSumOfASeparableKernel) {
+  const NamedProblem named{
+      "small_ends",
+      {.in_channels = 1, .out_channels = 1, .kernel_size = {2, 3, 1}, .padding = {0, 1, 0}, .bias = false},
+      {1, 1, 5}};
+  const Problem problem = problem_of(named);
+  const Arrays<float> arrays = {.input = std::vector<float>(5, 1e38F), .weight = {8, 1e-3F, 0, 8, 1e-3F, 0}, .bias = {}};
+  const Plan plan = convt3d::make_plan(problem, convt3d::Machine::detect(),
+                                       {.threads = 1, .force_algorithm = "separable", .separable = true});
+  EXPECT_EQ(run(executor_of(plan, arrays), arrays.input), std::vector<float>(10, 1e-3F * 1e38F));
+}
+
+/// A weight that is not finite reaches the outputs that have a tap to it.
+TEST(HugeData, SpreadsNoWeight) {
+  const Problem problem = problem_of(named_problem("k4s2p1"));
+  Arrays<float> arrays = normal_arrays<float>(problem, 15);
+  arrays.weight[40] = std::numeric_limits<float>::infinity();
+  const std::vector<float> expected = run(problem, arrays, {convt3d::available_isas().back(), "direct"});
+  const std::vector<float> output = run(problem, arrays, {convt3d::available_isas().back(), "winograd"});
+  for (std::size_t o = 0; o < expected.size(); ++o) ASSERT_EQ(std::isfinite(output[o]), std::isfinite(expected[o])) << o;
+}
+
 }  // namespace
 }  // namespace testing_support

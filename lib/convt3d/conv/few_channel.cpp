@@ -13,6 +13,7 @@
 // a buffer of the first cache and are then copied to the output, past the caches where it is large.
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -40,6 +41,7 @@ class FewChannel final : public Prepared {
   }
 
   using RowStream = kernels::RowStream<T>;
+  static constexpr T kLargest = std::numeric_limits<T>::max();
   static constexpr std::int64_t kMostTargets = 9;
 
   /// Elements before the streams, which begin with a line of cache.
@@ -152,7 +154,7 @@ class FewChannel final : public Prepared {
             source + ((c * have.d + id - box.begin.d) * have.h + ih - box.begin.h) * have.w + first - box.begin.w;
         std::fill(row, row + first - iw, T{0});
         std::copy(from, from + last - first, row + first - iw);
-        if (has_zeros_ && !all_finite_(from, last - first)) args.mark_spread(block.n, id);
+        if (has_zeros_ && !all_within_(from, last - first, kLargest)) args.mark_spread(block.n, id);
         std::fill(row + last - iw, row + t.pitch, T{0});
       }
     }
@@ -264,7 +266,7 @@ class FewChannel final : public Prepared {
   FewChannelTiling tiling_;
   bool has_zeros_ = has_zeros(tiling_);
   kernels::CellRowFn<T> cell_row_ = kernels::cell_row<T>(isa_);
-  kernels::AllFiniteFn<T> all_finite_ = kernels::all_finite<T>(isa_);
+  kernels::AllWithinFn<T> all_within_ = kernels::all_within<T>(isa_);
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
   kernels::StreamRowFn<T> stream_row_ = kernels::stream_row<T>(isa_);
   Buffer packed_;

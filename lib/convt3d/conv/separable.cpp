@@ -59,6 +59,17 @@ bool factorise(const T* kernel, const Extent3& k, std::array<std::vector<double>
   return true;
 }
 
+/// Moves a power of two from one axis's factor to the last one's, so that the sums over that axis are no larger than the
+/// input: else they might overflow where the result does not.
+void move_scale(std::vector<double>& from, std::vector<double>& last) {
+  double sum = 0;
+  for (const double value : from) sum += std::abs(value);
+  int exponent = 0;
+  std::frexp(sum, &exponent);
+  for (double& value : from) value = std::ldexp(value, -exponent);
+  for (double& value : last) value = std::ldexp(value, exponent);
+}
+
 template <typename T>
 bool all_factorise(const Problem& problem, const T* weight) {
   std::array<std::vector<double>, 3> factors;
@@ -151,6 +162,7 @@ class Separable final : public Prepared {
         throw Error(ErrorKind::kShape,
                     "the kernel of channel " + std::to_string(c) + " is not separable, though the plan says so");
       }
+      for (std::size_t a = 0; a < 2; ++a) move_scale(factors[a], factors[2]);
       Channel channel;
       for (std::size_t a = 0; a < 3; ++a) channel.weights[a] = axis_weights<T>(tiling_.axes[a], factors[a]);
       channel.bias.fill(bias != nullptr ? bias[c] : T{0});
@@ -170,6 +182,8 @@ class Separable final : public Prepared {
   }
 
  private:
+  static constexpr T kLargest = std::numeric_limits<T>::max();
+
   struct Channel {
     std::array<std::vector<T>, 3> weights;  ///< per axis [e][residue]
     std::array<T, kMostResidues> bias{};
@@ -295,7 +309,7 @@ class Separable final : public Prepared {
       std::fill(row, row + first - iw, T{0});
       std::copy(from, from + last - first, row + first - iw);
       std::fill(row + last - iw, row + t.pitch, T{0});
-      if (has_zeros_ && !all_finite_(from, last - first)) args.mark_spread(volume / problem_.co, id);
+      if (has_zeros_ && !all_within_(from, last - first, kLargest)) args.mark_spread(volume / problem_.co, id);
     }
   }
 
@@ -305,7 +319,7 @@ class Separable final : public Prepared {
   Tiling tiling_;
   bool has_zeros_;
   kernels::CellRowFn<T> cell_row_ = kernels::cell_row<T>(isa_);
-  kernels::AllFiniteFn<T> all_finite_ = kernels::all_finite<T>(isa_);
+  kernels::AllWithinFn<T> all_within_ = kernels::all_within<T>(isa_);
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
   kernels::StreamRowFn<T> stream_row_ = kernels::stream_row<T>(isa_);
   std::vector<Channel> channels_;

@@ -166,7 +166,8 @@ class Winograd final : public Prepared {
              .count = last - first,
              .target = row + (first - iw) * t.lanes,
              .ld = t.lanes});
-      if (!all_finite_(row + (first - iw) * t.lanes, (last - first) * t.lanes)) args.mark_spread(block.n, id);
+      if (!all_within_(row + (first - iw) * t.lanes, (last - first) * t.lanes, weights_.most_input()))
+        args.mark_spread(block.n, id);
       std::fill(row + (last - iw) * t.lanes, row + t.panel.w * t.lanes, 0.0F);
     }
   }
@@ -373,7 +374,7 @@ class Winograd final : public Prepared {
   WinogradWeights weights_;
   kernels::ProductFn<float> product_ = kernels::product<float>(isa_);
   kernels::PackFn<float> pack_ = kernels::pack_row<float>(isa_);
-  kernels::AllFiniteFn<float> all_finite_ = kernels::all_finite<float>(isa_);
+  kernels::AllWithinFn<float> all_within_ = kernels::all_within<float>(isa_);
   kernels::UnpackFn<float> unpack_ = kernels::unpack_row<float>(isa_);
   std::array<kernels::LinesFn, 3> input_{}, output_{}, copy_{};
   PackedEpilogue<float> epilogue_;

@@ -1,10 +1,35 @@
 #include "convt3d/conv/winograd_weights.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
 
 #include "convt3d/conv/parallel.hpp"
 
 namespace convt3d {
+namespace {
+
+/// V = Bᵀx, M = Σ V·U over the channels, U = G w, and Aᵀ M, each at its largest: on an axis by the greatest row of its
+/// matrix.
+float largest_input(const Problem& problem, const WinogradTiling& tiling, const float* weight) {
+  kernels::WinogradNorms all;
+  for (const WinogradAxis& axis : tiling.axes) {
+    const kernels::WinogradNorms norms = kernels::winograd_norms(axis.scheme);
+    all.input *= norms.input;
+    all.weights *= norms.weights;
+    all.output *= norms.output;
+  }
+  double largest = 0;
+  for (std::int64_t i = 0; i < weight_size(problem); ++i) {
+    if (!std::isfinite(weight[i])) return -1;
+    largest = std::max(largest, std::abs(static_cast<double>(weight[i])));
+  }
+  const double sums = static_cast<double>(tiling.ci) * largest * all.weights * all.output;
+  return static_cast<float>(static_cast<double>(std::numeric_limits<float>::max()) / (all.input * std::max(1.0, sums)));
+}
+
+}  // namespace
 
 WinogradWeights::WinogradWeights(const Problem& problem, const WinogradTiling& tiling, int threads, const float* weight,
                                  const float* bias)
@@ -12,6 +37,7 @@ WinogradWeights::WinogradWeights(const Problem& problem, const WinogradTiling& t
       tiling_(tiling),
       packed_(static_cast<std::size_t>(winograd_weights_size(problem, tiling)) * sizeof(float)) {
   const WinogradTiling& t = tiling_;
+  most_input_ = largest_input(problem, t, weight);
   for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) columns_.push_back(winograd_columns(t, chunk));
   std::int64_t offset = 0;
   for (std::int64_t group = 0; group < problem.groups; ++group) {

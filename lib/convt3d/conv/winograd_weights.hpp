@@ -20,6 +20,10 @@ class WinogradWeights {
   /// One vector of output channels' bias; channels past the last are zero.
   const float* bias(std::int64_t group, std::int64_t co_vector) const;
 
+  /// Inputs up to this magnitude overflow in no transform and no sum of products, whatever the others are; negative where
+  /// a weight is not finite.
+  float most_input() const { return most_input_; }
+
   const std::vector<WinogradColumns>& columns(std::int64_t chunk) const { return columns_[static_cast<std::size_t>(chunk)]; }
 
  private:
@@ -40,6 +44,7 @@ class WinogradWeights {
   std::vector<Unit> units_;                            ///< [group][chunk][rd][rh]
   Buffer packed_;
   const float* bias_ = nullptr;
+  float most_input_ = 0;
 };
 
 }  // namespace convt3d

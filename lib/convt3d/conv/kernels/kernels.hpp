@@ -69,11 +69,11 @@ using PackFn = void (*)(const PackArgs<T>&);
 template <typename T>
 PackFn<T> pack_row(Isa isa);
 
-/// Whether none of `count` values is infinite or NaN.
+/// Whether all of `count` values are of magnitude `limit` at most; a NaN is not.
 template <typename T>
-using AllFiniteFn = bool (*)(const T* values, std::int64_t count);
+using AllWithinFn = bool (*)(const T* values, std::int64_t count, T limit);
 template <typename T>
-AllFiniteFn<T> all_finite(Isa isa);
+AllWithinFn<T> all_within(Isa isa);
 
 /// Lanes back into channels: staging[x*lanes + c] to target[c*channel_stride + x] for c < channels <= lanes, x < count. With
 /// `stream`, whole vectors go past the caches.
@@ -196,6 +196,12 @@ struct WinogradScheme {
 /// Those there are kernels for.
 inline constexpr WinogradScheme kWinogradSchemes[] = {{1, 1}, {2, 2}, {3, 2}, {4, 2}, {2, 3},
                                                       {3, 3}, {4, 3}, {2, 4}, {3, 4}, {2, 5}};
+
+/// How much the transforms can enlarge: the greatest sum of magnitudes in a row of Bᵀ, of G and of Aᵀ.
+struct WinogradNorms {
+  double input = 1, weights = 1, output = 1;
+};
+WinogradNorms winograd_norms(WinogradScheme scheme);
 
 /// points() inputs to points() points (Bᵀ); points() products to `outputs` outputs (Aᵀ); `outputs` elements copied.
 LinesFn winograd_input(Isa isa, WinogradScheme scheme);

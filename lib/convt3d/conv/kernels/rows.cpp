@@ -60,20 +60,16 @@ void pack_f32(const PackArgs<float>& args) {
   pack_plain(args, whole_channels);
 }
 
-/// x - x is 0 for finite x, and NaN for others; a sum with a NaN in it is one.
 template <typename T>
-bool all_finite(const T* values, std::int64_t count) {
+bool all_within(const T* values, std::int64_t count, T limit) {
   const hn::ScalableTag<T> d;
   constexpr auto kStep = static_cast<std::int64_t>(hn::MaxLanes(d));
-  auto sum = hn::Zero(d);
+  const auto most = hn::Set(d, limit);
+  const auto within = [&](auto x) { return hn::Le(hn::Abs(x), most); };
   std::int64_t i = 0;
-  for (; i + kStep <= count; i += kStep) {
-    const auto x = hn::LoadU(d, values + i);
-    sum = hn::Add(sum, hn::Sub(x, x));
-  }
-  const auto x = load_first(d, values + i, count - i);
-  sum = hn::Add(sum, hn::Sub(x, x));
-  return hn::AllTrue(d, hn::Eq(sum, hn::Zero(d)));
+  auto all = within(load_first(d, values + count / kStep * kStep, count % kStep));
+  for (; i + kStep <= count; i += kStep) all = hn::And(all, within(hn::LoadU(d, values + i)));
+  return hn::AllTrue(d, all);
 }
 
 void unpack_f64(const UnpackArgs<double>& args) {
@@ -125,8 +121,8 @@ void unpack_f32(const UnpackArgs<float>& args) {
 
 inline constexpr PackFn<float> kPackF32 = pack_f32;
 inline constexpr PackFn<double> kPackF64 = pack_f64;
-inline constexpr AllFiniteFn<float> kAllFiniteF32 = all_finite<float>;
-inline constexpr AllFiniteFn<double> kAllFiniteF64 = all_finite<double>;
+inline constexpr AllWithinFn<float> kAllWithinF32 = all_within<float>;
+inline constexpr AllWithinFn<double> kAllWithinF64 = all_within<double>;
 inline constexpr UnpackFn<float> kUnpackF32 = unpack_f32;
 inline constexpr UnpackFn<double> kUnpackF64 = unpack_f64;
 
@@ -147,12 +143,12 @@ PackFn<double> pack_row<double>(Isa isa) {
   CONVT3D_FOR_ISA(isa, kPackF64)
 }
 template <>
-AllFiniteFn<float> all_finite<float>(Isa isa) {
-  CONVT3D_FOR_ISA(isa, kAllFiniteF32)
+AllWithinFn<float> all_within<float>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kAllWithinF32)
 }
 template <>
-AllFiniteFn<double> all_finite<double>(Isa isa) {
-  CONVT3D_FOR_ISA(isa, kAllFiniteF64)
+AllWithinFn<double> all_within<double>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kAllWithinF64)
 }
 template <>
 UnpackFn<float> unpack_row<float>(Isa isa) {

@@ -5,6 +5,9 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdint>
 #include <utility>
 
@@ -157,6 +160,31 @@ void weights(const double* taps, std::int64_t tap_stride, double* points, std::i
   }
 }
 
+template <std::size_t columns, std::size_t rows>
+double greatest_row(const std::array<std::array<double, columns>, rows>& matrix) {
+  double greatest = 0;
+  for (const auto& row : matrix) {
+    double sum = 0;
+    for (const double c : row) sum += std::abs(c);
+    greatest = std::max(greatest, sum);
+  }
+  return greatest;
+}
+
+template <int m, int r>
+WinogradNorms norms() {
+  constexpr CookToom<m, r> kMatrices;
+  return {greatest_row(kMatrices.bt), greatest_row(kMatrices.g), greatest_row(kMatrices.at)};
+}
+
+template <int... s>
+WinogradNorms norms_of(WinogradScheme scheme, std::integer_sequence<int, s...>) {
+  WinogradNorms found;
+  ((kWinogradSchemes[s] == scheme ? void(found = norms<kWinogradSchemes[s].outputs, kWinogradSchemes[s].taps>()) : void()),
+   ...);
+  return found;
+}
+
 template <int... s>
 void weights_of(WinogradScheme scheme, const double* taps, std::int64_t tap_stride, double* points,
                 std::int64_t point_stride, std::integer_sequence<int, s...>) {
@@ -170,8 +198,10 @@ void weights_of(WinogradScheme scheme, const double* taps, std::int64_t tap_stri
 
 LinesFn winograd_input(Isa isa, WinogradScheme scheme){CONVT3D_FOR_ISA(isa, input(scheme))} LinesFn
     winograd_output(Isa isa, WinogradScheme scheme){CONVT3D_FOR_ISA(isa, output(scheme))} LinesFn
-    copy_lines(Isa isa, int elements) {
-  CONVT3D_FOR_ISA(isa, copy(elements))
+    copy_lines(Isa isa, int elements){CONVT3D_FOR_ISA(isa, copy(elements))}
+
+WinogradNorms winograd_norms(WinogradScheme scheme) {
+  return norms_of(scheme, std::make_integer_sequence<int, static_cast<int>(std::size(kWinogradSchemes))>());
 }
 
 void winograd_weights(WinogradScheme scheme, const double* taps, std::int64_t tap_stride, double* points,
