@@ -29,3 +29,4 @@
 #include "convt3d/nn/pixel_shuffle.hpp"
 #include "convt3d/nn/sequential.hpp"
 #include "convt3d/nn/softmax.hpp"
+#include "convt3d/nn/upsample.hpp"

@@ -150,7 +150,7 @@ TEST(Fuse, ListsEveryLayerAsItWas) {
   ASSERT_EQ(fused.size(), plain.size());
   EXPECT_EQ(fused.parameter_count(), plain.parameter_count());
   EXPECT_EQ(fused.output_shape(shape), plain.output_shape(shape));
-  EXPECT_EQ(fused.sampling(), plain.sampling());
+  EXPECT_EQ(fused.sampling(shape), plain.sampling(shape));
   for (std::size_t i = 0; i < fused.size(); ++i) {
     EXPECT_EQ(fused[i].type(), plain[i].type());
     EXPECT_EQ(fused[i].repr(), plain[i].repr());

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <map>
@@ -13,6 +14,7 @@
 #include "convt3d/nn/pad.hpp"
 #include "convt3d/nn/pixel_shuffle.hpp"
 #include "convt3d/nn/softmax.hpp"
+#include "convt3d/nn/upsample.hpp"
 
 namespace {
 
@@ -54,6 +56,24 @@ std::vector<Golden> read_goldens() {
     goldens.push_back(golden);
   }
   return goldens;
+}
+
+std::unique_ptr<Layer> upsample_named(const std::string& name) {
+  using Factors = std::array<double, 3>;
+  constexpr auto kTrilinear = Upsample::Mode::kTrilinear;
+  if (name == "up_nearest") return make_layer(Upsample{.scale_factor = Factors{2, 2, 2}});
+  if (name == "up_nearest_uneven") return make_layer(Upsample{.scale_factor = Factors{1.5, 2.5, 0.6}});
+  if (name == "up_nearest_size") return make_layer(Upsample{.size = {{3, 7, 3}}});
+  if (name == "up_trilinear") return make_layer(Upsample{.scale_factor = Factors{2, 2, 2}, .mode = kTrilinear});
+  if (name == "up_trilinear_uneven") {
+    return make_layer(Upsample{.scale_factor = Factors{1.5, 2.3, 0.75}, .mode = kTrilinear});
+  }
+  if (name == "up_trilinear_size") return make_layer(Upsample{.size = {{3, 7, 3}}, .mode = kTrilinear});
+  Upsample corners{.mode = kTrilinear, .align_corners = true};
+  if (name == "up_trilinear_corners") corners.size = {5, 7, 3};
+  if (name == "up_trilinear_corners_by_factor") corners.scale_factor = {3, 3, 3};
+  if (name == "up_trilinear_corners_of_one") corners.size = {1, 1, 9};
+  return make_layer(corners);
 }
 
 std::unique_ptr<Layer> layer_named(const std::string& name) {
@@ -111,6 +131,7 @@ std::unique_ptr<Layer> layer_named(const std::string& name) {
   if (name == "clamp_below") return make_layer(Clamp{.min = 0});
   if (name == "softmax") return make_layer(Softmax{});
   if (name == "pixel_shuffle") return make_layer(PixelShuffle3d{2});
+  if (name.starts_with("up_")) return upsample_named(name);
   if (name == "pad_replicate") return make_layer(Pad{.mode = PadMode::kReplicate, .padding = replicated});
   if (name == "pad_reflect") return make_layer(Pad{.mode = PadMode::kReflect, .padding = reflected});
   throw std::runtime_error("no layer for the golden " + name);
@@ -118,7 +139,7 @@ std::unique_ptr<Layer> layer_named(const std::string& name) {
 
 TEST(LayerGoldens, PrintAndComputeAsPyTorch) {
   const std::vector<Golden> goldens = read_goldens();
-  ASSERT_EQ(goldens.size(), 60u);
+  ASSERT_EQ(goldens.size(), 78u);
   for (const Golden& golden : goldens) {
     SCOPED_TRACE(golden.name + " " + std::string(name_of(golden.dtype)));
     const std::unique_ptr<Layer> layer = layer_named(golden.name);

@@ -64,8 +64,8 @@ TEST(Pad, KeepsNanAndInfinity) {
 }
 
 TEST(Pad, MovesTheGridByWhatStandsInFront) {
-  EXPECT_EQ(make_layer(Pad{PadMode::kZeros, kUneven})->sampling(), (Sampling{{1, 1, 1}, {-1, 0, -3}}));
-  EXPECT_EQ(make_layer(Crop{kUneven})->sampling(), (Sampling{{1, 1, 1}, {1, 0, 3}}));
+  EXPECT_EQ(make_layer(Pad{PadMode::kZeros, kUneven})->sampling({}), (Sampling{{1, 1, 1}, {-1, 0, -3}}));
+  EXPECT_EQ(make_layer(Crop{kUneven})->sampling({}), (Sampling{{1, 1, 1}, {1, 0, 3}}));
 }
 
 TEST(Pad, PrintsAsPyTorch) {

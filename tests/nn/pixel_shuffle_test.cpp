@@ -43,7 +43,7 @@ TEST(PixelShuffle3d, TakesEachVoxelFromItsChannel) {
 }
 
 TEST(PixelShuffle3d, KeepsTheFieldOfView) {
-  const Sampling sampling = make_layer(PixelShuffle3d{{1, 2, 4}})->sampling();
+  const Sampling sampling = make_layer(PixelShuffle3d{{1, 2, 4}})->sampling({});
   EXPECT_EQ(sampling, (Sampling{{1, 0.5, 0.25}, {0, -0.25, -0.375}}));
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "convt3d/nn/pad.hpp"
 #include "convt3d/nn/pixel_shuffle.hpp"
 #include "convt3d/nn/softmax.hpp"
+#include "convt3d/nn/upsample.hpp"
 #include "support/arrays.hpp"
 
 namespace {
@@ -38,6 +40,10 @@ std::unique_ptr<Layer> up(const ConvTranspose3dOptions& options, ChannelUse chan
 std::unique_ptr<Layer> conv(const Conv3dOptions& options) { return std::make_unique<Conv3dLayer>(Conv3d(options, 9)); }
 
 std::unique_ptr<Layer> pad(PadMode mode) { return make_layer(Pad{mode, {.begin = {2, 1, 0}, .end = {3, 1, 2}}}); }
+
+std::unique_ptr<Layer> upsample(const std::array<double, 3>& factors, Upsample::Mode mode) {
+  return make_layer(Upsample{.scale_factor = factors, .mode = mode});
+}
 
 template <typename... Layers>
 Sequential stack_of(Layers... layers) {
@@ -111,6 +117,12 @@ TEST(Slabs, OfEachLayerHaveTheBitsOfTheWhole) {
   check(make_layer(Softmax{}), {2, 3, 7, 5, 7});
   check(make_layer(Argmax{}), {2, 3, 7, 5, 7});
   check(make_layer(PixelShuffle3d{{3, 1, 2}}), {2, 12, 7, 5, 6});
+  for (const auto mode : {Upsample::Mode::kNearest, Upsample::Mode::kTrilinear}) {
+    for (const double factor : {2.0, 1.5, 0.7}) check(upsample({factor, 1.0, 1.5}, mode), {2, 3, 7, 5, 6});
+    check(make_layer(Upsample{.size = Extent3(9), .mode = mode}), {2, 3, 6, 5, 6});
+  }
+  check(make_layer(Upsample{.size = Extent3(9), .mode = Upsample::Mode::kTrilinear, .align_corners = true}),
+        {2, 3, 7, 5, 6});
 }
 
 Sequential two_levels() {

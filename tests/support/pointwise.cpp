@@ -28,6 +28,7 @@ const std::vector<NamedPointwise>& pointwise_functions() {
       {"hardtanh",
        {.function = Function::kHardtanh, .p = {-0.5}, .q = {2}},
        [](double x) { return std::min(std::max(x, -0.5), 2.0); }},
+      {"exp", {.function = Function::kExp}, [](double x) { return std::exp(x); }},
       {"affine", {.function = Function::kAffine, .p = {0.75}, .q = {-0.25}}, [](double x) { return 0.75 * x - 0.25; }},
   };
   return functions;

@@ -140,6 +140,7 @@ const std::vector<LayerRow>& layer_table() {
       {"softmax", {"dim"}, build_softmax},
       {"argmax", {"dim", "keepdim"}, build_argmax},
       {"pixel_shuffle3d", {"upscale_factor"}, build_pixel_shuffle3d},
+      {"upsample", {"size", "scale_factor", "mode", "align_corners"}, build_upsample},
       {"batch_norm3d", {"num_features", "eps", "momentum", "affine", "track_running_stats", "weights"}, build_batch_norm3d},
       {"instance_norm3d",
        {"num_features", "eps", "momentum", "affine", "track_running_stats", "weights"},

@@ -50,6 +50,7 @@ BuiltLayer build_group_norm(const Node& layer, BuildContext& context);
 BuiltLayer build_softmax(const Node& layer, BuildContext& context);
 BuiltLayer build_argmax(const Node& layer, BuildContext& context);
 BuiltLayer build_pixel_shuffle3d(const Node& layer, BuildContext& context);
+BuiltLayer build_upsample(const Node& layer, BuildContext& context);
 BuiltLayer build_add(const Node& layer, BuildContext& context);
 BuiltLayer build_concat(const Node& layer, BuildContext& context);
 

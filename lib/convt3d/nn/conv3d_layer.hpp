@@ -17,7 +17,7 @@ class Conv3dLayer final : public Layer {
   std::string_view type() const override { return "conv3d"; }
   std::string repr() const override { return repr_; }
   Shape output_shape(const Shape& input) const override;
-  Sampling sampling() const override { return sampling_of(module_.options()); }
+  Sampling sampling(const Shape&) const override { return sampling_of(module_.options()); }
   std::int64_t parameter_count() const override { return parameters_; }
   LayerPlan plan(const Shape& input, const RunOptions& options) const override;
   Tensor forward(Tensor input, const RunOptions& options) const override;

@@ -33,7 +33,7 @@ Shape ConvTranspose3dLayer::output_shape(const Shape& input) const {
   return unfolded(input, convt3d::output_shape(its, seen));
 }
 
-Sampling ConvTranspose3dLayer::sampling() const { return sampling_of(module_.options()); }
+Sampling ConvTranspose3dLayer::sampling(const Shape&) const { return sampling_of(module_.options()); }
 
 LayerPlan ConvTranspose3dLayer::plan(const Shape& input, const RunOptions& options) const {
   Plan plan = module_.plan(folded(input), forward_options(options));

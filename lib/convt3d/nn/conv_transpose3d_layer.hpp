@@ -24,7 +24,7 @@ class ConvTranspose3dLayer final : public Layer {
   std::string_view type() const override { return "conv_transpose3d"; }
   std::string repr() const override { return repr_; }
   Shape output_shape(const Shape& input) const override;
-  Sampling sampling() const override;
+  Sampling sampling(const Shape& input) const override;
   std::int64_t parameter_count() const override { return parameters_; }
   LayerPlan plan(const Shape& input, const RunOptions& options) const override;
   Tensor forward(Tensor input, const RunOptions& options) const override;

@@ -15,7 +15,7 @@ class FusedLayer final : public Layer {
   std::string_view type() const override { return layer_->type(); }
   std::string repr() const override { return layer_->repr(); }
   Shape output_shape(const Shape& input) const override { return layer_->output_shape(input); }
-  Sampling sampling() const override { return layer_->sampling(); }
+  Sampling sampling(const Shape& input) const override { return layer_->sampling(input); }
   std::int64_t parameter_count() const override { return layer_->parameter_count(); }
 
   LayerPlan plan(const Shape& input, const RunOptions& options) const override {

@@ -59,8 +59,11 @@ class Layer {
   virtual std::string repr() const = 0;
   /// Throws Error{kShape} when an input of this shape cannot be taken.
   virtual Shape output_shape(const Shape& input) const = 0;
-  virtual Sampling sampling() const { return {}; }
+  /// Where the outputs of such an input lie among its voxels.
+  virtual Sampling sampling(const Shape& /*input*/) const { return {}; }
   virtual std::int64_t parameter_count() const { return 0; }
+  /// See receptive_field.hpp, which knows of layers that do not say it themselves.
+  virtual std::optional<Extent3> receptive_field(const Extent3& /*outputs*/) const { return std::nullopt; }
   virtual LayerPlan plan(const Shape& input, const RunOptions& options) const = 0;
   /// Takes the input over: pointwise layers work in place. Float32 and float64; throws Error{kShape} for other dtypes.
   virtual Tensor forward(Tensor input, const RunOptions& options) const = 0;

@@ -164,7 +164,7 @@ class PadLayer final : public GatherLayer {
     return module + ("(" + pytorch_order(pad_.padding) + ")");
   }
 
-  Sampling sampling() const override {
+  Sampling sampling(const Shape&) const override {
     Sampling sampling;
     for (int axis = 0; axis < 3; ++axis) {
       sampling.offset[static_cast<std::size_t>(axis)] = -static_cast<double>(pad_.padding.begin[axis]);
@@ -218,7 +218,7 @@ class CropLayer final : public GatherLayer {
   std::string_view type() const override { return "crop"; }
   std::string repr() const override { return "Crop3d(" + pytorch_order(crop_.padding) + ")"; }
 
-  Sampling sampling() const override {
+  Sampling sampling(const Shape&) const override {
     Sampling sampling;
     for (int axis = 0; axis < 3; ++axis) {
       sampling.offset[static_cast<std::size_t>(axis)] = static_cast<double>(crop_.padding.begin[axis]);

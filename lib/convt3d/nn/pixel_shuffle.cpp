@@ -63,8 +63,19 @@ class PixelShuffle3dLayer final : public Layer {
     return output;
   }
 
-  Sampling sampling() const override {
+  Sampling sampling(const Shape&) const override {
     return sampling_of(ConvTranspose3dOptions{.kernel_size = factor_, .stride = factor_});
+  }
+
+  std::optional<Extent3> receptive_field(const Extent3& outputs) const override {
+    Extent3 field;
+    for (int axis = 0; axis < 3; ++axis) {
+      const std::int64_t factor = factor_[axis];
+      const auto reach = checked_add(outputs[axis] - 1, factor - 1);  // over a border of blocks at every chance
+      if (!reach) return std::nullopt;
+      field[axis] = *reach / factor + 1;
+    }
+    return field;
   }
 
   LayerPlan plan(const Shape& input, const RunOptions&) const override {

@@ -49,7 +49,7 @@ std::optional<Extent3> receptive_field(const Layer& layer, const Extent3& output
   }
   const bool on_each = layer.pointwise() != nullptr ||
                        std::find(kOnEachVoxel.begin(), kOnEachVoxel.end(), layer.type()) != kOnEachVoxel.end();
-  return on_each ? std::optional(outputs) : std::nullopt;
+  return on_each ? std::optional(outputs) : layer.receptive_field(outputs);
 }
 
 std::vector<std::optional<Extent3>> receptive_fields(const Sequential& layers) {

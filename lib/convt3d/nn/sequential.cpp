@@ -57,7 +57,7 @@ std::optional<std::size_t> Sequential::last_join_of(std::int64_t index) const {
   return index == kInput ? last_join_of_input_ : layers_[static_cast<std::size_t>(index)].last_join;
 }
 
-Shape Sequential::output_shape(const Shape& input) const {
+std::vector<Shape> Sequential::shapes_from(const Shape& input) const {
   std::vector<Shape> shapes = {input};
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Entry& entry = layers_[i];
@@ -66,12 +66,15 @@ Shape Sequential::output_shape(const Shape& input) const {
                         : entry.layer->output_shape(shapes.back());
     }));
   }
-  return shapes.back();
+  return shapes;
 }
 
-Sampling Sequential::sampling() const {
+Shape Sequential::output_shape(const Shape& input) const { return shapes_from(input).back(); }
+
+Sampling Sequential::sampling(const Shape& input) const {
+  const std::vector<Shape> shapes = shapes_from(input);
   Sampling total;
-  for (const Entry& entry : layers_) total = compose(total, entry.layer->sampling());
+  for (std::size_t i = 0; i < layers_.size(); ++i) total = compose(total, layers_[i].layer->sampling(shapes[i]));
   return total;
 }
 
@@ -119,8 +122,8 @@ std::vector<LayerPlan> Sequential::plan(const Shape& input, const RunOptions& op
       plan.reason = "on a copy, since layer " + std::to_string(*last) + " joins its input";
     }
     if (entry.join && plan.note.empty()) plan.note = note_on_grids(i, samplings);
+    samplings.push_back(compose(samplings.back(), entry.layer->sampling(shapes.back())));
     shapes.push_back(plan.output);
-    samplings.push_back(compose(samplings.back(), entry.layer->sampling()));
     plans.push_back(std::move(plan));
   }
   return plans;

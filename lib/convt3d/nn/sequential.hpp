@@ -31,7 +31,7 @@ class Sequential {
 
   Shape output_shape(const Shape& input) const;
   /// Along the layers in their order; what a join adds is taken to lie where the voxels that it is added to do.
-  Sampling sampling() const;
+  Sampling sampling(const Shape& input) const;
   std::int64_t parameter_count() const;
   /// One entry per layer.
   std::vector<LayerPlan> plan(const Shape& input, const RunOptions& options = {}) const;
@@ -46,6 +46,8 @@ class Sequential {
   Volumes forward_first(std::size_t count, Tensor input, const RunOptions& options = {}) const;
 
  private:
+  /// Of the input, then of what each layer gives.
+  std::vector<Shape> shapes_from(const Shape& input) const;
   friend Sequential fuse(Sequential stack);
 
   struct Entry {

@@ -70,7 +70,7 @@ UpsamplePlan plan_upsample(const Model& model, const std::vector<std::filesystem
   plan.input_shape = {layout.volumes, layout.channels, extent.d, extent.h, extent.w};
   plan.layers = about_input(plan, [&] { return model.layers.plan(plan.input_shape, {.threads = options.threads}); });
   plan.output_shape = plan.layers.empty() ? plan.input_shape : plan.layers.back().output;
-  place_output(plan, model.layers.sampling(), options.origin);
+  place_output(plan, model.layers.sampling(plan.input_shape), options.origin);
   plan.output = output;
   plan.output_type = resolve_output_type(model, plan.inputs, options);
   plan.output_bytes = byte_count(plan.output_shape, plan.output_type);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "convt3d/base/machine.hpp"
 #include "convt3d/conv/pointwise.hpp"
@@ -156,6 +157,40 @@ template <typename T>
 using StreamRowFn = void (*)(const T* source, T* target, std::int64_t count, RowStream<T>& stream);
 template <typename T>
 StreamRowFn<T> stream_row(Isa isa);
+
+/// The type of a place in a row of T that a kernel gathers from: as wide as T.
+template <typename T>
+using RowIndex = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+
+/// target[x] = (1 - weight[x])·source[first[x]] + weight[x]·source[second[x]], without a second where its weight is 0. All
+/// but the source have room for `count` rounded up to whole vectors, indices there being valid, and are aligned to a vector.
+template <typename T>
+struct ExpandRowArgs {
+  const T* source = nullptr;
+  const RowIndex<T>* first = nullptr;
+  const RowIndex<T>* second = nullptr;
+  const T* weight = nullptr;
+  std::int64_t count = 0;
+  T* target = nullptr;
+};
+template <typename T>
+using ExpandRowFn = void (*)(const ExpandRowArgs<T>&);
+template <typename T>
+ExpandRowFn<T> expand_row(Isa isa);
+
+/// target[x] = Σ_i weights[i]·rows[i][x] over row_count rows, 1 to 4, in this order. Rows and target as above.
+template <typename T>
+struct BlendRowsArgs {
+  const T* rows[4] = {};
+  T weights[4] = {};
+  int row_count = 1;
+  std::int64_t count = 0;
+  T* target = nullptr;
+};
+template <typename T>
+using BlendRowsFn = void (*)(const BlendRowsArgs<T>&);
+template <typename T>
+BlendRowsFn<T> blend_rows(Isa isa);
 
 /// A pointwise function of a row, in place. Its parameters are *p and *q, or with `per_lane` a vector of each, for rows of
 /// whole vectors with channels in lanes.
