@@ -320,7 +320,7 @@ TEST(Schema, HasTheParsersLayersAndKeys) {
     types.insert(type);
     ASSERT_TRUE(definitions["layers"].contains(type)) << type;
     std::set<std::string> keys(row.keys.begin(), row.keys.end());
-    keys.insert({"type", "name"});
+    keys.insert({"type", "name", "from"});
     EXPECT_EQ(keys_of(definitions["layers"][type]["properties"]), keys) << type;
     EXPECT_EQ(definitions["layers"][type]["additionalProperties"], false) << type;
   }

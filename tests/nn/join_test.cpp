@@ -3,12 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "convt3d/nn/activations.hpp"
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
+#include "convt3d/nn/fuse.hpp"
 #include "convt3d/nn/pad.hpp"
+#include "convt3d/nn/receptive_field.hpp"
 #include "convt3d/nn/sequential.hpp"
+#include "convt3d/nn/upsample.hpp"
 #include "support/arrays.hpp"
 #include "support/refusal.hpp"
 
@@ -113,7 +119,7 @@ TEST(Joins, RefuseWhatDoesNotFit) {
 TEST(Joins, ReachBackOnly) {
   Sequential stack;
   expect_refused([&] { stack.append(make_layer(Add{})); }, {"add", "second"});
-  expect_refused([&] { stack.append(make_layer(ReLU{}), "", Sequential::kInput); }, {"relu", "one input"});
+  expect_refused([&] { stack.append(make_layer(ReLU{}), "", 0); }, {"layer 0", "before"});
   expect_refused([&] { stack.append(make_layer(Add{}), "", 0); }, {"layer 0", "before"});
   expect_refused([&] { stack.append(make_layer(Add{}), "", -2); }, {"layer -2"});
 }
@@ -164,6 +170,104 @@ TEST(Joins, NoteVoxelsThatLieElsewhere) {
   straight.append(make_layer(Crop{.padding = {.begin = {0, 0, 1}}}));
   straight.append(make_layer(Add{}), "", Sequential::kInput);
   EXPECT_EQ(straight.plan({1, 1, 2, 3, 4})[2].note, "");
+}
+
+TEST(Branches, BeginWhereTheirFromSays) {
+  Sequential stack;  // relu(x), and from a branch of the input 2·(x + x)
+  stack.append(make_layer(ReLU{}), "positive");
+  stack.append(make_layer(Hardtanh{.min_val = -100, .max_val = 100}), "same", Sequential::kInput);
+  stack.append(make_layer(Add{}), "", 1);
+  stack.append(make_layer(Add{}), "twice", 2);
+  stack.append(make_layer(Add{}), "", 0);
+  EXPECT_EQ(stack.input_of(1), Sequential::kInput);
+  EXPECT_EQ(stack.input_of(2), 1);
+  EXPECT_FALSE(stack.joined_by(1));
+  EXPECT_EQ(stack.joined_by(4), 0);
+  const Tensor input = normal({1, 2, 2, 3, 4});
+  Tensor expected = input;
+  for (float& value : expected.values<float>()) value = 4 * value + std::max(value, 0.0f);
+  const Tensor before = input;
+  EXPECT_TRUE(equal(stack.forward(input), expected));
+  EXPECT_TRUE(equal(fuse(std::move(stack)).forward(input), expected));
+  EXPECT_TRUE(equal(input, before));
+}
+
+/// conv ... up ──────────┐
+///   input ─ upsample ─ add
+Sequential residual() {
+  Sequential stack;
+  stack.append(convolution(2, 4));
+  stack.append(make_layer(ReLU{}));
+  stack.append(std::make_unique<ConvTranspose3dLayer>(
+                   ConvTranspose3d({.in_channels = 4, .out_channels = 2, .kernel_size = 2, .stride = 2})),
+               "detail");
+  stack.append(make_layer(Upsample{.scale_factor = std::array<double, 3>{2, 2, 2}, .mode = Upsample::Mode::kTrilinear}),
+               "base", Sequential::kInput);
+  stack.append(make_layer(Add{}), "", 2);
+  return stack;
+}
+
+TEST(Branches, AddWhatIsUpsampledToWhatIsLearned) {
+  const Sequential stack = residual();
+  const Tensor input = normal({1, 2, 4, 5, 6});
+  Tensor detail = input;
+  for (const std::size_t i : {0, 1, 2}) detail = stack[i].forward(std::move(detail), {});
+  const Tensor base = stack[3].forward(input, {});
+  EXPECT_TRUE(equal(stack.forward(input), make_layer(Add{})->join(base, detail, {})));
+  EXPECT_TRUE(equal(fuse(residual()).forward(input), stack.forward(input)));
+  EXPECT_EQ(stack.sampling(input.shape()), (Sampling{{0.5, 0.5, 0.5}, {-0.25, -0.25, -0.25}}));
+}
+
+TEST(Branches, PlanWhatIsKeptAndForHowLong) {
+  const std::vector<LayerPlan> plans = residual().plan({1, 2, 4, 5, 6});
+  const auto kept = [&](std::size_t i) {
+    std::vector<std::string> names;
+    for (const KeptVolume& volume : plans[i].kept) names.push_back(volume.what);
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(kept(0), Names{});  // the input is the layer's own
+  EXPECT_EQ(kept(1), Names{"the input"});
+  EXPECT_EQ(kept(2), Names{"the input"});
+  EXPECT_EQ(kept(3), Names{"the output of layer 2 \"detail\""});
+  EXPECT_EQ(kept(4), Names{"the output of layer 2 \"detail\""});
+  EXPECT_EQ(plans[3].input, (Shape{1, 2, 4, 5, 6}));
+  EXPECT_EQ(plans[3].note, "takes the input");
+  EXPECT_EQ(plans[4].note, "");  // both lie in the same place
+}
+
+TEST(Branches, AreNotDoneByTheLayerBeforeThem) {
+  Sequential stack;
+  stack.append(convolution(2, 2), "a");
+  stack.append(convolution(2, 2), "b");
+  stack.append(make_layer(ReLU{}), "", 0);
+  stack.append(make_layer(Add{}), "", 1);
+  const Tensor input = normal({1, 2, 3, 4, 5});
+  const Tensor expected = stack.forward(input);
+  const Sequential fused = fuse(std::move(stack));
+  EXPECT_EQ(fused.plan(input.shape())[2].algorithm, "pointwise");
+  EXPECT_TRUE(equal(fused.forward(input), expected));
+}
+
+TEST(Branches, TellOfVolumesThatNobodyTakes) {
+  EXPECT_FALSE(residual().first_unread());
+  Sequential stack;
+  stack.append(make_layer(ReLU{}));
+  stack.append(make_layer(Tanh{}), "", Sequential::kInput);
+  EXPECT_EQ(stack.first_unread(), 0u);
+  EXPECT_EQ(stack.forward(normal({1, 1, 2, 3, 4})).shape(), (Shape{1, 1, 2, 3, 4}));
+}
+
+TEST(Branches, HaveTheReceptiveFieldOfTheirOwn) {
+  const auto kernel = [](std::int64_t size) {
+    return std::make_unique<ConvTranspose3dLayer>(
+        ConvTranspose3d({.in_channels = 1, .out_channels = 1, .kernel_size = size, .padding = size / 2}));
+  };
+  Sequential stack;
+  stack.append(kernel(5), "wide");
+  stack.append(kernel(3), "narrow", Sequential::kInput);
+  stack.append(make_layer(Add{}), "", 0);
+  EXPECT_EQ(receptive_fields(stack).front(), Extent3(5));  // in a line it would be 7
 }
 
 }  // namespace

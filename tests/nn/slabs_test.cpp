@@ -169,6 +169,28 @@ Sequential joined() {
   return stack;
 }
 
+/// What is learned from the input, and the input upsampled; then a branch of that.
+Sequential branched() {
+  Sequential stack;
+  stack.append(conv({.in_channels = 2, .out_channels = 4, .kernel_size = 3, .padding = 1}));
+  stack.append(make_layer(ReLU{}));
+  stack.append(up({.in_channels = 4, .out_channels = 2, .kernel_size = 4, .stride = 2, .padding = 1}));
+  stack.append(upsample({2, 2, 2}, Upsample::Mode::kTrilinear), "", Sequential::kInput);
+  stack.append(make_layer(Add{}), "", 2);
+  stack.append(conv({.in_channels = 2, .out_channels = 3, .kernel_size = 3, .padding = 1}));
+  stack.append(make_layer(LeakyReLU{}), "", 4);
+  stack.append(make_layer(Concat{}), "", 5);
+  return stack;
+}
+
+TEST(Slabs, OfBranchesHaveTheBitsOfTheWhole) {
+  for (const std::size_t begin : {0, 1, 3, 5, 6}) {
+    SCOPED_TRACE("from layer " + std::to_string(begin) + " on");
+    expect_slabs_to_keep_bits(branched(), normal({1, 2, 9, 6, 8}), begin);
+    expect_slabs_to_keep_bits(fuse(branched()), normal({1, 2, 9, 6, 8}), begin);
+  }
+}
+
 TEST(Slabs, HaveThePlanesThatJoinsNeed) {
   for (const std::size_t begin : {0, 1, 3, 4, 9}) {
     SCOPED_TRACE("from layer " + std::to_string(begin) + " on");

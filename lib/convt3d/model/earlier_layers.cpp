@@ -24,11 +24,11 @@ std::int64_t EarlierLayers::find(const Node& from) const {
   const std::ptrdiff_t found = named - names_.begin();
   if (named != names_.end() && !name.empty() && found < index) return found;
   if (named != names_.end() && !name.empty() && found == index) {
-    from.fail("this is the layer's own name; it can join what a layer before it gives, or \"input\"");
+    from.fail("this is the layer's own name; it can take what a layer before it gives, or \"input\"");
   }
   if (named != names_.end() && !name.empty()) {
     from.fail("layer " + std::to_string(found) +
-              " has this name, but comes later; a layer can join what one before it gives");
+              " has this name, but comes later; a layer can take what one before it gives");
   }
   std::vector<std::string_view> known = {"input"};
   std::copy_if(names_.begin(), names_.begin() + index, std::back_inserter(known),

@@ -27,19 +27,25 @@ class EarlierLayers {
   std::int64_t find(const Node& from) const;
 
   ChannelCount channels_of(std::int64_t index) const;
+  /// The layer about to be built takes what this one gave, not what the one before it did.
+  void take_from(std::int64_t index) { taken_ = index; }
   /// Those that arrive at the layer about to be built.
-  ChannelCount arriving() const { return channels_.back(); }
+  ChannelCount arriving() const { return taken_ ? channels_of(*taken_) : channels_.back(); }
   /// Of the stack's input, where a layer has told.
   std::optional<std::int64_t> input_channels() const { return channels_.front().known; }
 
   /// A volume of these channels turns out to have `count`: if that tells those of the stack's input, it tells more.
   void learn(const ChannelCount& channels, std::int64_t count);
   /// The layer is built, and gives these.
-  void append(const ChannelCount& channels) { channels_.push_back(channels); }
+  void append(const ChannelCount& channels) {
+    channels_.push_back(channels);
+    taken_.reset();
+  }
 
  private:
   std::vector<std::string> names_;      ///< of all layers, "" where there is none
   std::vector<ChannelCount> channels_;  ///< of the input, then of each layer built
+  std::optional<std::int64_t> taken_;
 };
 
 }  // namespace convt3d

@@ -35,8 +35,9 @@ struct BuiltLayer {
 /// One type of layer as configs know it. To add one, add its row.
 struct LayerRow {
   std::string_view type;
-  std::vector<std::string_view> keys;  ///< besides "type" and "name", which every layer has
+  std::vector<std::string_view> keys;  ///< besides "type", "name" and "from", which every layer has
   BuiltLayer (*build)(const Node& layer, BuildContext& context);
+  bool joins = false;  ///< "from" is a second volume; else it is the one that the layer takes
 };
 
 const std::vector<LayerRow>& layer_table();

@@ -54,9 +54,18 @@ std::string parse_layer_name(const Node& layer, std::set<std::string>& names) {
   return name;
 }
 
+/// "from" of a layer that is no join, which begins a branch there.
+std::optional<std::int64_t> parse_branch(const Node& layer, const LayerRow& row, EarlierLayers& earlier) {
+  const std::optional<Node> from = layer.find("from");
+  if (!from || row.joins) return std::nullopt;
+  const std::int64_t index = earlier.find(*from);
+  earlier.take_from(index);
+  return index;
+}
+
 BuiltLayer build_layer(const Node& layer, const LayerRow& row, BuildContext& context) {
   std::vector<std::string_view> keys = row.keys;
-  keys.insert(keys.end(), {"type", "name"});
+  keys.insert(keys.end(), {"type", "name", "from"});
   layer.require_object(keys);
   try {
     return row.build(layer, context);
@@ -88,11 +97,15 @@ void parse_layers(const Node& layers, BuildContext& context, Model& model) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Node layer = layers.at(i);
     const LayerRow& row = row_of(layer);
+    const std::optional<std::int64_t> branch = parse_branch(layer, row, context.earlier);
     context.channels = context.earlier.arriving().known;
     BuiltLayer built = build_layer(layer, row, context);
     require_channels(layer, built, context.earlier);
     context.earlier.append(given_by(built, context.earlier.arriving()));
-    model.layers.append(std::move(built.layer), parse_layer_name(layer, names), built.from);
+    model.layers.append(std::move(built.layer), parse_layer_name(layer, names), branch ? branch : built.from);
+  }
+  if (const auto unread = model.layers.first_unread()) {
+    layers.at(*unread).fail("no layer takes what this one gives: the next begins a branch, and no \"from\" names it");
   }
   model.in_channels = context.earlier.input_channels();
 }

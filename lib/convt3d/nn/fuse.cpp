@@ -42,8 +42,9 @@ Sequential fuse(Sequential stack) {
   for (std::size_t i = 1; i < stack.size(); ++i) {
     std::unique_ptr<Layer>& layer = stack.layers_[i].layer;
     const Pointwise* const function = layer->pointwise();
-    const bool joined = stack.last_join_of(static_cast<std::int64_t>(i) - 1).has_value();
-    const Fusion fusion = function != nullptr && !joined ? stack.layers_[doer].layer->absorb(*function) : Fusion::kNone;
+    const std::int64_t before = static_cast<std::int64_t>(i) - 1;
+    const bool alone = stack.input_of(i) == before && !stack.last_taker_of(before);
+    const Fusion fusion = function != nullptr && alone ? stack.layers_[doer].layer->absorb(*function) : Fusion::kNone;
     if (fusion == Fusion::kNone) {
       doer = i;
       continue;

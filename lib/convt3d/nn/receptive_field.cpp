@@ -64,9 +64,10 @@ std::vector<std::optional<Extent3>> receptive_fields(const Sequential& layers) {
     }
   };
   for (std::size_t i = layers.size(); i-- > 0;) {
-    const std::optional<Extent3> field = fields[i + 1] ? receptive_field(layers[i], *fields[i + 1]) : std::nullopt;
-    ask(i, field);
-    if (const auto from = layers.from(i)) ask(static_cast<std::size_t>(*from + 1), field);
+    std::optional<Extent3> field;
+    if (const auto& wanted = fields[i + 1]) field = receptive_field(layers[i], *wanted);
+    ask(static_cast<std::size_t>(layers.input_of(i) + 1), field);
+    if (const auto joined = layers.joined_by(i)) ask(static_cast<std::size_t>(*joined + 1), field);
   }
   return fields;
 }

@@ -40,30 +40,51 @@ std::string triple(const std::array<double, 3>& values) {
 void Sequential::append(std::unique_ptr<Layer> layer, std::string name, std::optional<std::int64_t> from) {
   const auto* const join = dynamic_cast<const JoinLayer*>(layer.get());
   const auto index = static_cast<std::int64_t>(layers_.size());
-  if (from.has_value() != (join != nullptr)) {
+  if (join != nullptr && !from) {
     throw Error(ErrorKind::kShape,
-                std::string(layer->type()) + (join ? " joins two volumes; it needs the layer that the second comes from"
-                                                   : " takes one input; it joins nothing from another layer"));
+                std::string(layer->type()) + " joins two volumes; it needs the layer that the second comes from");
   }
   if (from && (*from < kInput || *from >= index)) {
-    throw Error(ErrorKind::kShape, "layer " + std::to_string(index) + " joins what layer " + std::to_string(*from) +
+    throw Error(ErrorKind::kShape, "layer " + std::to_string(index) + " takes what layer " + std::to_string(*from) +
                                        " gives; only the layers before it are there by then");
   }
-  if (from) (*from == kInput ? last_join_of_input_ : layers_[static_cast<std::size_t>(*from)].last_join) = layers_.size();
+  if (from) (*from == kInput ? last_taker_of_input_ : layers_[static_cast<std::size_t>(*from)].last_taker) = layers_.size();
   layers_.push_back({std::move(layer), std::move(name), from, join});
 }
 
-std::optional<std::size_t> Sequential::last_join_of(std::int64_t index) const {
-  return index == kInput ? last_join_of_input_ : layers_[static_cast<std::size_t>(index)].last_join;
+std::int64_t Sequential::input_of(std::size_t index) const {
+  const Entry& entry = layers_[index];
+  return entry.from && !entry.join ? *entry.from : static_cast<std::int64_t>(index) - 1;
+}
+
+std::optional<std::int64_t> Sequential::joined_by(std::size_t index) const {
+  return layers_[index].join ? layers_[index].from : std::nullopt;
+}
+
+std::optional<std::size_t> Sequential::first_unread() const {
+  for (std::size_t i = 0; i + 1 < layers_.size(); ++i) {
+    const auto volume = static_cast<std::int64_t>(i);
+    if (input_of(i + 1) != volume && !last_taker_of(volume)) return i;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::size_t> Sequential::last_taker_of(std::int64_t index) const {
+  return index == kInput ? last_taker_of_input_ : layers_[static_cast<std::size_t>(index)].last_taker;
+}
+
+bool Sequential::input_is_taken_again(std::size_t index) const {
+  const std::optional<std::size_t> last = last_taker_of(input_of(index));
+  return last > index || (last == index && layers_[index].join);  // nullopt is less than any
 }
 
 std::vector<Shape> Sequential::shapes_from(const Shape& input) const {
   std::vector<Shape> shapes = {input};
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Entry& entry = layers_[i];
+    const Shape& taken = shapes[entry_of(input_of(i))];
     shapes.push_back(at_layer(i, entry.name, *entry.layer, [&] {
-      return entry.join ? entry.join->join_shape(shapes.back(), shapes[entry_of(*entry.from)])
-                        : entry.layer->output_shape(shapes.back());
+      return entry.join ? entry.join->join_shape(taken, shapes[entry_of(*entry.from)]) : entry.layer->output_shape(taken);
     }));
   }
   return shapes;
@@ -73,9 +94,12 @@ Shape Sequential::output_shape(const Shape& input) const { return shapes_from(in
 
 Sampling Sequential::sampling(const Shape& input) const {
   const std::vector<Shape> shapes = shapes_from(input);
-  Sampling total;
-  for (std::size_t i = 0; i < layers_.size(); ++i) total = compose(total, layers_[i].layer->sampling(shapes[i]));
-  return total;
+  std::vector<Sampling> samplings = {Sampling{}};
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const std::size_t taken = entry_of(input_of(i));
+    samplings.push_back(compose(samplings[taken], layers_[i].layer->sampling(shapes[taken])));
+  }
+  return samplings.back();
 }
 
 std::int64_t Sequential::parameter_count() const {
@@ -86,8 +110,8 @@ std::int64_t Sequential::parameter_count() const {
 
 std::vector<KeptVolume> Sequential::kept_during(std::size_t index, const std::vector<Shape>& shapes) const {
   std::vector<KeptVolume> kept;
-  for (std::int64_t earlier = kInput; entry_of(earlier) < index; ++earlier) {
-    if (last_join_of(earlier) < index) continue;  // nullopt is less than any
+  for (std::int64_t earlier = kInput; entry_of(earlier) <= index; ++earlier) {
+    if (earlier == input_of(index) || last_taker_of(earlier) < index) continue;  // nullopt is less than any
     const std::string name = earlier == kInput ? "" : layers_[static_cast<std::size_t>(earlier)].name;
     kept.push_back({place_of(earlier, name), shapes[entry_of(earlier)]});
   }
@@ -96,7 +120,7 @@ std::vector<KeptVolume> Sequential::kept_during(std::size_t index, const std::ve
 
 std::string Sequential::note_on_grids(std::size_t index, const std::vector<Sampling>& samplings) const {
   const std::int64_t from = *layers_[index].from;
-  const Sampling& here = samplings[index];
+  const Sampling& here = samplings[entry_of(input_of(index))];
   const Sampling& there = samplings[entry_of(from)];
   if (same_grid(here, there)) return "";
   const std::string name = from == kInput ? "" : layers_[static_cast<std::size_t>(from)].name;
@@ -111,18 +135,25 @@ std::vector<LayerPlan> Sequential::plan(const Shape& input, const RunOptions& op
   std::vector<Sampling> samplings = {Sampling{}};
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Entry& entry = layers_[i];
+    const std::int64_t source = input_of(i);
+    const Shape taken = shapes[entry_of(source)];
     LayerPlan plan = at_layer(i, entry.name, *entry.layer, [&] {
-      return entry.join ? entry.join->join_plan(shapes.back(), shapes[entry_of(*entry.from)], options)
-                        : entry.layer->plan(shapes.back(), options);
+      return entry.join ? entry.join->join_plan(taken, shapes[entry_of(*entry.from)], options)
+                        : entry.layer->plan(taken, options);
     });
     plan.kept = kept_during(i, shapes);
-    const std::optional<std::size_t> last = last_join_of(static_cast<std::int64_t>(i) - 1);
-    if (plan.in_place && last >= i) {  // nullopt is less than any
+    if (plan.in_place && input_is_taken_again(i)) {
       plan.in_place = false;
-      plan.reason = "on a copy, since layer " + std::to_string(*last) + " joins its input";
+      plan.reason = "on a copy, since layer " + std::to_string(*last_taker_of(source)) + " takes its input too";
     }
     if (entry.join && plan.note.empty()) plan.note = note_on_grids(i, samplings);
-    samplings.push_back(compose(samplings.back(), entry.layer->sampling(shapes.back())));
+    if (source != static_cast<std::int64_t>(i) - 1) {
+      const std::string name = source == kInput ? "" : layers_[static_cast<std::size_t>(source)].name;
+      plan.note = "takes " + place_of(source, name) + (plan.note.empty() ? "" : "; " + plan.note);
+      // Statistics of a branch's volume are gathered where the volume is there as a whole.
+      if (entry.layer->statistics(taken)) plan.reach.reset();
+    }
+    samplings.push_back(compose(samplings[entry_of(source)], entry.layer->sampling(taken)));
     shapes.push_back(plan.output);
     plans.push_back(std::move(plan));
   }
@@ -133,28 +164,38 @@ Tensor Sequential::forward(Tensor input, const RunOptions& options) const {
   return forward_first(layers_.size(), std::move(input), options).last;
 }
 
+Tensor Sequential::taken_by(std::size_t index, std::map<std::int64_t, Tensor>& volumes, const RunOptions& options) const {
+  const Entry& entry = layers_[index];
+  Tensor& original = volumes.at(input_of(index));
+  if (!input_is_taken_again(index)) return std::move(original);
+  // A layer that works in place has a copy to spoil; the others only read.
+  const bool spoils = entry.join ? entry.join->join_plan(original.shape(), volumes.at(*entry.from).shape(), options).in_place
+                                 : entry.layer->plan(original.shape(), options).in_place;
+  return spoils ? Tensor(original) : original.borrowed();
+}
+
 Sequential::Volumes Sequential::forward_first(std::size_t count, Tensor input, const RunOptions& options) const {
-  Tensor volumes = std::move(input);
-  std::map<std::int64_t, Tensor> kept;
+  std::map<std::int64_t, Tensor> volumes;
+  volumes[kInput] = std::move(input);
   for (std::size_t i = 0; i < count; ++i) {
     const Entry& entry = layers_[i];
-    const std::int64_t before = static_cast<std::int64_t>(i) - 1;
     at_layer(i, entry.name, *entry.layer, [&] {
       const LayerRun run(options, i, layers_.size());
-      if (last_join_of(before) >= i) {  // nullopt is less than any
-        const Tensor& original = kept[before] = std::move(volumes);
-        // A layer that works in place has a copy to spoil; the others only read.
-        const bool spoils = entry.join
-                                ? entry.join->join_plan(original.shape(), kept.at(*entry.from).shape(), options).in_place
-                                : entry.layer->plan(original.shape(), options).in_place;
-        volumes = spoils ? Tensor(original) : original.borrowed();
-      }
-      volumes = entry.join ? entry.join->join(std::move(volumes), kept.at(*entry.from), run.options())
-                           : entry.layer->forward(std::move(volumes), run.options());
+      const auto is_done = [&](const auto& volume) {
+        return volume.first != input_of(i) && !(last_taker_of(volume.first) >= i);  // nullopt is less than any
+      };
+      std::erase_if(volumes, is_done);
+      Tensor taken = taken_by(i, volumes, run.options());
+      volumes[static_cast<std::int64_t>(i)] =
+          entry.join ? entry.join->join(std::move(taken), volumes.at(*entry.from), run.options())
+                     : entry.layer->forward(std::move(taken), run.options());
     });
-    std::erase_if(kept, [&](const auto& volume) { return last_join_of(volume.first) <= i; });
+    std::erase_if(volumes, [&](const auto& volume) {
+      return volume.first != static_cast<std::int64_t>(i) && !(last_taker_of(volume.first) > i);
+    });
   }
-  return {std::move(volumes), std::move(kept)};
+  auto last = volumes.extract(static_cast<std::int64_t>(count) - 1);
+  return {std::move(last.mapped()), std::move(volumes)};
 }
 
 }  // namespace convt3d

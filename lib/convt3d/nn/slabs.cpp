@@ -14,9 +14,14 @@ const Shape& shape_of(std::span<const LayerPlan> layers, std::size_t v) {
   return v == 0 ? layers.front().input : layers[v - 1].output;
 }
 
+/// The volume that a layer takes.
+std::size_t taken_volume(const Sequential& stack, std::size_t layer) {
+  return static_cast<std::size_t>(stack.input_of(layer) + 1);
+}
+
 /// The volume that a join takes as its second.
 std::optional<std::size_t> joined_volume(const Sequential& stack, std::size_t layer) {
-  const std::optional<std::int64_t> from = stack.from(layer);
+  const std::optional<std::int64_t> from = stack.joined_by(layer);
   return from ? std::optional(static_cast<std::size_t>(*from + 1)) : std::nullopt;
 }
 
@@ -25,6 +30,7 @@ std::vector<std::size_t> last_readers(const Sequential& stack, std::size_t end) 
   std::vector<std::size_t> readers;
   for (std::size_t v = 0; v <= end; ++v) readers.push_back(v);
   for (std::size_t i = 0; i < end; ++i) {
+    readers[taken_volume(stack, i)] = std::max(readers[taken_volume(stack, i)], i);
     if (const auto joined = joined_volume(stack, i)) readers[*joined] = std::max(readers[*joined], i);
   }
   return readers;
@@ -65,9 +71,11 @@ void assign_slots(const Sequential& stack, std::span<const LayerPlan> layers, co
   const auto slot_of = [&](std::size_t v) -> std::size_t& { return plan.slots[v - plan.begin - 1]; };
   plan.slots.resize(plan.end - plan.begin);
   for (std::size_t i = plan.begin; i < plan.end; ++i) {
-    const bool in_place = layers[i].in_place && i > plan.begin;
+    const std::size_t taken = taken_volume(stack, i);
+    // Of a volume that others have read, they may have needed other planes.
+    const bool in_place = layers[i].in_place && taken == i && i > plan.begin;
     const std::int64_t bytes = plane_bytes(layers[i].output, plan.dtype, most_planes[i + 1]);
-    slot_of(i + 1) = in_place ? slot_of(i) : slots.take(bytes);
+    slot_of(i + 1) = in_place ? slot_of(taken) : slots.take(bytes);
     for (std::size_t v = plan.begin + 1; v <= i; ++v) {
       if (readers[v] == i && slot_of(v) != slot_of(i + 1)) slots.give(slot_of(v));
     }
@@ -90,7 +98,8 @@ std::vector<Planes> needed_planes(const Sequential& stack, std::span<const Layer
   std::vector<Planes> needed(end + 1);
   needed[end] = output;
   for (std::size_t i = end; i-- > begin;) {
-    needed[i] = hull(needed[i], layers[i].reach->of(needed[i + 1]));
+    Planes& taken = needed[taken_volume(stack, i)];
+    taken = hull(taken, layers[i].reach->of(needed[i + 1]));
     if (const auto joined = joined_volume(stack, i)) needed[*joined] = hull(needed[*joined], needed[i + 1]);
   }
   return needed;
@@ -148,7 +157,7 @@ ConstTensorView SlabRunner::run(const Planes& output, const Sources& sources, co
     const Layer& layer = stack_[i];
     at_layer(i, stack_.name(i), layer, [&] {
       const LayerRun layer_run(options, i - plan_.begin, plan_.end - plan_.begin);
-      const Source from = source_of(i);
+      const Source from = source_of(taken_volume(stack_, i));
       const PlaneRun run{layers_[i].input, from.voxels, from.planes, view_of(i + 1), needed[i + 1]};
       if (const auto joined = joined_volume(stack_, i)) {
         const Source second = source_of(*joined);
