@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "convt3d/conv/plan.hpp"
 #include "measure.hpp"
 #include "report.hpp"
 #include "rows.hpp"
@@ -109,6 +110,24 @@ TEST(Result, DisagreementAndNaNShow) {
   EXPECT_FALSE(result.agrees());
   result.peers[0].error = std::numeric_limits<double>::quiet_NaN();
   EXPECT_FALSE(result.agrees());
+}
+
+/// What peers' column buffers are complained about for: memory beyond input, output and weights keeps to 64 MiB on every
+/// row.
+TEST(Rows, TakeLittleScratch) {
+  for (const Row& row : read_rows(CONVT3D_BENCH_ROWS)) {
+    const Problem problem = make_problem(row.options, row.n, row.input);
+    for (const Isa isa : {Isa::kSse4, Isa::kAvx2, Isa::kAvx512, Isa::kNeon}) {
+      Machine machine;
+      machine.isa = isa;
+      std::int64_t scratch = 0;
+      for (const LedgerEntry& entry : make_plan(problem, machine, {.threads = 2}).ledger) {
+        if (entry.what.find("weights") == std::string::npos) scratch += entry.bytes;
+      }
+      EXPECT_LE(scratch, 64 << 20) << row.name << ", " << name_of(isa);
+      EXPECT_GT(scratch, 0) << row.name << ", " << name_of(isa);
+    }
+  }
 }
 
 }  // namespace

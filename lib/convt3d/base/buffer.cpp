@@ -16,12 +16,20 @@ constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kHugeFrom = kHugePage / 2;  // below that the rounding up would waste over half
 
+std::size_t alignment_of(std::size_t bytes) { return bytes >= kHugeFrom ? kHugePage : kAlignment; }
+
+/// 0 where that is past what a size can say.
+std::size_t rounded_up(std::size_t bytes) {
+  const std::size_t alignment = alignment_of(bytes);
+  return bytes > SIZE_MAX - alignment ? 0 : (bytes + alignment - 1) / alignment * alignment;
+}
+
 }  // namespace
 
 Buffer::Buffer(std::size_t bytes) : size_(bytes) {
   if (bytes == 0) return;
-  const std::size_t alignment = bytes >= kHugeFrom ? kHugePage : kAlignment;
-  const std::size_t rounded = bytes > SIZE_MAX - alignment ? 0 : (bytes + alignment - 1) / alignment * alignment;
+  const std::size_t alignment = alignment_of(bytes);
+  const std::size_t rounded = rounded_up(bytes);
   data_ = rounded == 0 ? nullptr : std::aligned_alloc(alignment, rounded);
   if (data_ == nullptr) throw Error(ErrorKind::kMemory, "cannot allocate " + std::to_string(bytes) + " bytes");
   if (alignment == kHugePage) madvise(data_, rounded, MADV_HUGEPAGE);  // advice: where it is not taken, nothing is lost
@@ -50,6 +58,10 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 
 Buffer::~Buffer() {
   if (owned_) std::free(data_);
+}
+
+std::int64_t Buffer::taken(std::int64_t bytes) {
+  return static_cast<std::int64_t>(rounded_up(static_cast<std::size_t>(bytes)));
 }
 
 Buffer Buffer::borrowed(void* data, std::size_t bytes) {

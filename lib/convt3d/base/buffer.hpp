@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace convt3d {
 
@@ -19,6 +20,9 @@ class Buffer {
 
   /// Memory that someone else owns and keeps meanwhile; a copy of it is owned.
   static Buffer borrowed(void* data, std::size_t bytes);
+
+  /// What a buffer of so many bytes takes, rounding included.
+  static std::int64_t taken(std::int64_t bytes);
 
   void* data() { return data_; }
   const void* data() const { return data_; }

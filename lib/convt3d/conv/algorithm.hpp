@@ -75,8 +75,8 @@ struct Algorithm {
 /// Why an algorithm that computes runs of outputs from runs of inputs cannot take a strided convolution.
 inline constexpr const char* kNoInputStride = "a strided convolution";
 
-/// What an Executor keeps of an algorithm that may spread: the weights, for the volumes that are run otherwise.
-LedgerEntry kept_weights(const Problem& problem);
+/// What an Executor allocates beside an algorithm that may spread: the weights, and direct made from them when first needed.
+void append_fallback(std::vector<LedgerEntry>& ledger, const Query& query);
 
 /// All algorithms, in the order in which ties are decided.
 std::span<const Algorithm> algorithms();

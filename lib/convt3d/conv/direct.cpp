@@ -315,8 +315,9 @@ std::vector<LedgerEntry> ledger(const Query& query) {
   return with_tiling(query, [&](const DirectTiling& t, auto zero) {
     using T = decltype(zero);
     return std::vector<LedgerEntry>{
-        {"packed weights", Direct<T>::packed_elements(query.problem, t) * static_cast<std::int64_t>(sizeof(T))},
-        {"panels and staging rows", query.threads * static_cast<std::int64_t>(Direct<T>::scratch_bytes(t))}};
+        {"packed weights",
+         Buffer::taken(Direct<T>::packed_elements(query.problem, t) * static_cast<std::int64_t>(sizeof(T)))},
+        {"panels and staging rows", query.threads * Buffer::taken(static_cast<std::int64_t>(Direct<T>::scratch_bytes(t)))}};
   });
 }
 

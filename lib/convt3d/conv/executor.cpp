@@ -45,9 +45,15 @@ void require(const char* which, DType dtype, std::int64_t n, std::int64_t c, con
 
 }  // namespace
 
-LedgerEntry kept_weights(const Problem& problem) {
-  const std::int64_t elements = weight_size(problem) + (problem.bias ? problem.co : 0);
-  return {"weights as given, for planes with NaN or Inf", elements * static_cast<std::int64_t>(size_of(problem.dtype))};
+void append_fallback(std::vector<LedgerEntry>& ledger, const Query& query) {
+  const Problem& p = query.problem;
+  const std::int64_t elements = weight_size(p) + (p.bias ? p.co : 0);
+  ledger.push_back({"weights as given, for planes with NaN or Inf", elements * static_cast<std::int64_t>(size_of(p.dtype))});
+  Problem one_volume = p;
+  one_volume.n = 1;
+  for (LedgerEntry& entry : kDirect.ledger({one_volume, query.machine, query.threads})) {
+    ledger.push_back({entry.what + " of direct, for planes with NaN or Inf", entry.bytes});
+  }
 }
 
 std::span<const Algorithm> algorithms() {

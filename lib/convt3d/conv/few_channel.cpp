@@ -64,6 +64,19 @@ class FewChannel final : public Prepared {
     return elements * p.groups;
   }
 
+  /// Of reductions_ and init_.
+  static std::int64_t list_bytes(const Problem& p, const FewChannelTiling& t) {
+    std::int64_t bytes = 0;
+    for (const ColumnSet& set : t.sets) {
+      bytes += static_cast<std::int64_t>(sizeof(std::int64_t));
+      for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
+        bytes += static_cast<std::int64_t>(sizeof(Reduction)) +
+                 count_rows(t, set, rd) * static_cast<std::int64_t>(sizeof(std::int64_t));
+      }
+    }
+    return bytes * p.groups;
+  }
+
   bool may_spread() const override { return has_zeros_; }
 
   void run(const RunArgs& args) const override {
@@ -218,6 +231,9 @@ class FewChannel final : public Prepared {
     packed_ = Buffer(static_cast<std::size_t>(packed_elements(problem_, t)) * sizeof(T));
     T* const packed = static_cast<T*>(packed_.data());
     T* target = packed;
+    const std::size_t sets = t.sets.size() * static_cast<std::size_t>(problem_.groups);
+    init_.reserve(sets);
+    reductions_.reserve(sets * static_cast<std::size_t>(t.axes[0].stride));
     for (std::int64_t group = 0; group < problem_.groups; ++group) {
       for (const ColumnSet& set : t.sets) {
         init_.push_back(target - packed);
@@ -238,6 +254,7 @@ class FewChannel final : public Prepared {
     const CellAxis& h = t.axes[1];
     const CellAxis& w = t.axes[2];
     Reduction reduction{.rows = {}, .weights = target - packed};
+    reduction.rows.reserve(static_cast<std::size_t>(count_rows(t, set, rd)));
     for (std::int64_t ed = d.lowest; ed <= d.highest; ++ed) {
       const std::int64_t td = d.kernel_index(rd, ed);
       if (td < 0) continue;
@@ -327,9 +344,11 @@ std::vector<LedgerEntry> ledger(const Query& query) {
     using T = decltype(zero);
     const auto element = static_cast<std::int64_t>(sizeof(T));
     std::vector<LedgerEntry> entries = {
-        {"packed weights", FewChannel<T>::packed_elements(query.problem, t) * element},
-        {"panels and row buffers", query.threads * static_cast<std::int64_t>(FewChannel<T>::scratch_bytes(t))}};
-    if (has_zeros(t)) entries.push_back(kept_weights(query.problem));
+        {"packed weights", Buffer::taken(FewChannel<T>::packed_elements(query.problem, t) * element)},
+        {"lists of rows", FewChannel<T>::list_bytes(query.problem, t)},
+        {"panels and row buffers",
+         query.threads * Buffer::taken(static_cast<std::int64_t>(FewChannel<T>::scratch_bytes(t)))}};
+    if (has_zeros(t)) append_fallback(entries, query);
     return entries;
   });
 }

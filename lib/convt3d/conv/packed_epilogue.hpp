@@ -17,6 +17,9 @@ class PackedEpilogue {
  public:
   PackedEpilogue(const Epilogue& epilogue, std::int64_t channels, std::int64_t groups, Isa isa);
 
+  /// What an epilogue of so many functions takes.
+  static std::int64_t bytes(int functions, std::int64_t channels, std::int64_t groups, Isa isa);
+
   /// A staging row values[x*lanes + lane], x < count, of one vector of channels: those from `first` on of a group.
   void on_lanes(std::int64_t group, std::int64_t first, T* values, std::int64_t count) const {
     for (const Step& step : steps_) {

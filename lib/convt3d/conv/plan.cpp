@@ -8,6 +8,7 @@
 
 #include "convt3d/base/error.hpp"
 #include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/packed_epilogue.hpp"
 
 namespace convt3d {
 namespace {
@@ -28,6 +29,15 @@ std::string joined_names() {
   std::string names;
   for (const Algorithm& algorithm : algorithms()) names += (names.empty() ? "" : ", ") + std::string(algorithm.name);
   return names;
+}
+
+/// Of the algorithm, and of the one that runs planes with NaN or Inf.
+std::int64_t epilogue_bytes(const Plan& plan, int functions) {
+  const Problem& p = plan.problem;
+  const std::int64_t bytes = p.dtype == DType::kFloat64
+                                 ? PackedEpilogue<double>::bytes(functions, p.co, p.groups, plan.machine.isa)
+                                 : PackedEpilogue<float>::bytes(functions, p.co, p.groups, plan.machine.isa);
+  return (plan.algorithm == kDirect.name ? 1 : 2) * bytes;
 }
 
 }  // namespace
@@ -75,7 +85,9 @@ Plan make_plan(const Problem& problem, const Machine& machine, const PlanOptions
   plan.reason = (forced.empty() ? "least cost, " : "forced, ") + milliseconds(best) + " estimated per volume and thread";
   plan.tiles = chosen->tiles(query);
   plan.reach = chosen->reach(query);
-  if (problem.n > 0) plan.ledger = chosen->ledger(query);
+  if (problem.n == 0) return plan;
+  plan.ledger = chosen->ledger(query);
+  if (options.epilogue > 0) plan.ledger.push_back({"parameters of the epilogue", epilogue_bytes(plan, options.epilogue)});
   return plan;
 }
 

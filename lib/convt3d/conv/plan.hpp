@@ -13,6 +13,7 @@ namespace convt3d {
 struct PlanOptions {
   int threads = 0;                   ///< 0: all of the machine's
   std::string force_algorithm = {};  ///< name of a row of the table; empty: the cheapest (or CONVT3D_ALGORITHM)
+  int epilogue = 0;                  ///< how many functions the Executor is given as its epilogue
   bool separable = false;            ///< the kernel has rank 1, so a separable algorithm may be considered
 };
 

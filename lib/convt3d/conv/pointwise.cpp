@@ -73,6 +73,11 @@ PackedEpilogue<T>::PackedEpilogue(const Epilogue& epilogue, std::int64_t channel
   }
 }
 
+template <typename T>
+std::int64_t PackedEpilogue<T>::bytes(int functions, std::int64_t channels, std::int64_t groups, Isa isa) {
+  return functions * 2 * groups * round_up(channels / groups, kernels::lanes<T>(isa)) * static_cast<std::int64_t>(sizeof(T));
+}
+
 template class PackedEpilogue<float>;
 template class PackedEpilogue<double>;
 
@@ -81,10 +86,6 @@ bool fits_channels(const Pointwise& pointwise, std::int64_t channels) {
     return values.size() == 1 || static_cast<std::int64_t>(values.size()) == channels;
   };
   return fits(pointwise.p) && fits(pointwise.q);
-}
-
-std::int64_t epilogue_bytes(const Epilogue& epilogue, std::int64_t channels, DType dtype) {
-  return 2 * static_cast<std::int64_t>(epilogue.size()) * channels * static_cast<std::int64_t>(size_of(dtype));
 }
 
 void apply_all(const Epilogue& functions, const TensorView& volumes, int threads, std::optional<Isa> isa) {

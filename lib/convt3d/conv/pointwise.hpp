@@ -40,9 +40,6 @@ using Epilogue = std::vector<Pointwise>;
 /// Whether the function's parameters are of one value, or of one per channel.
 bool fits_channels(const Pointwise& pointwise, std::int64_t channels);
 
-/// What an Executor allocates for the epilogue of a layer with so many output channels.
-std::int64_t epilogue_bytes(const Epilogue& epilogue, std::int64_t channels, DType dtype);
-
 /// Applies the function to every element of (n, c, extent), float32 or float64, in place, with the kernels of `isa`
 /// (this machine's best if empty). threads 0: the CPUs this process may use. Throws Error{kShape} where fits_channels is
 /// false.

@@ -135,6 +135,7 @@ Tiling make_tiling(const Query& query) {
 template <typename T>
 std::vector<T> axis_weights(const CellAxis& axis, const std::vector<double>& factor) {
   std::vector<T> weights;
+  weights.reserve(static_cast<std::size_t>(axis.shifts() * axis.stride));
   for (std::int64_t e = axis.lowest; e <= axis.highest; ++e) {
     for (std::int64_t r = 0; r < axis.stride; ++r) {
       const std::int64_t t = axis.kernel_index(r, e);
@@ -157,6 +158,7 @@ class Separable final : public Prepared {
         pool_(static_cast<std::size_t>(tiling_.scratch_elements()) * sizeof(T)) {
     const std::int64_t size = problem_.kernel.d * problem_.kernel.h * problem_.kernel.w;
     std::array<std::vector<double>, 3> factors;
+    channels_.reserve(static_cast<std::size_t>(problem_.ci));
     for (std::int64_t c = 0; c < problem_.ci; ++c) {
       if (!factorise(weight + c * size, problem_.kernel, factors)) {
         throw Error(ErrorKind::kShape,
@@ -172,6 +174,12 @@ class Separable final : public Prepared {
     for (std::size_t a = 0; a < 2; ++a) {
       for (std::int64_t e = 0; e < tiling_.axes[a].shifts(); ++e) rows_[a].push_back(e * strides[a]);
     }
+  }
+
+  static std::int64_t factor_bytes(const Problem& problem, const Tiling& t) {
+    std::int64_t weights = 0;
+    for (const CellAxis& axis : t.axes) weights += axis.shifts() * axis.stride;
+    return problem.ci * (weights * static_cast<std::int64_t>(sizeof(T)) + static_cast<std::int64_t>(sizeof(Channel)));
   }
 
   bool may_spread() const override { return has_zeros_; }
@@ -362,11 +370,9 @@ double seconds(const Query& query) {
 std::vector<LedgerEntry> ledger(const Query& query) {
   return with_tiling(query, [&](const Tiling& t, auto zero) {
     const auto element = static_cast<std::int64_t>(sizeof(zero));
-    std::int64_t weights = 0;
-    for (const CellAxis& axis : t.axes) weights += axis.shifts() * axis.stride;
-    std::vector<LedgerEntry> entries = {{"factors", query.problem.ci * (weights + kMostResidues) * element},
-                                        {"panels and rows", query.threads * t.scratch_elements() * element}};
-    if (t.has_zeros()) entries.push_back(kept_weights(query.problem));
+    std::vector<LedgerEntry> entries = {{"factors", Separable<decltype(zero)>::factor_bytes(query.problem, t)},
+                                        {"panels and rows", query.threads * Buffer::taken(t.scratch_elements() * element)}};
+    if (t.has_zeros()) append_fallback(entries, query);
     return entries;
   });
 }

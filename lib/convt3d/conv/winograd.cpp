@@ -396,9 +396,11 @@ double seconds(const Query& query) { return winograd_seconds(tiling_of(query), q
 
 std::vector<LedgerEntry> ledger(const Query& query) {
   const WinogradTiling t = tiling_of(query);
-  return {{"transformed weights", winograd_weights_size(query.problem, t) * 4},
-          {"panels, points, products and staging rows", query.threads * t.scratch_floats() * 4},
-          kept_weights(query.problem)};
+  std::vector<LedgerEntry> entries = {
+      {"transformed weights", Buffer::taken(winograd_weights_size(query.problem, t) * 4)},
+      {"panels, points, products and staging rows", query.threads * Buffer::taken(t.scratch_floats() * 4)}};
+  append_fallback(entries, query);
+  return entries;
 }
 
 PlaneReach reach(const Query& query) {

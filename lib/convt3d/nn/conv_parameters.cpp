@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "convt3d/base/buffer.hpp"
 #include "convt3d/base/error.hpp"
 #include "convt3d/base/machine.hpp"
 #include "convt3d/conv/separable.hpp"
@@ -156,10 +157,11 @@ Plan ConvParameters::plan(const Problem& problem, int threads) const {
   static const Machine machine = Machine::detect();
   require();
   const bool separable = is_separable(problem, weight_.raw());
-  Plan plan = make_plan(problem, machine, {.threads = threads, .force_algorithm = {}, .separable = separable});
-  if (!epilogue_.empty()) {
-    plan.ledger.push_back({"parameters of the epilogue", epilogue_bytes(epilogue_, problem.co, problem.dtype)});
-  }
+  const int functions = static_cast<int>(epilogue_.size());
+  Plan plan = make_plan(problem, machine,
+                        {.threads = threads, .force_algorithm = {}, .epilogue = functions, .separable = separable});
+  if (spec_.correlates)
+    plan.ledger.push_back({"kernels turned about, while they are packed", Buffer::taken(weight_.size_bytes())});
   return plan;
 }
 
