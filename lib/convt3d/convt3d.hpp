@@ -25,6 +25,7 @@
 #include "convt3d/nn/instance_norm.hpp"
 #include "convt3d/nn/join.hpp"
 #include "convt3d/nn/layer.hpp"
+#include "convt3d/nn/normalize.hpp"
 #include "convt3d/nn/pad.hpp"
 #include "convt3d/nn/pixel_shuffle.hpp"
 #include "convt3d/nn/sequential.hpp"

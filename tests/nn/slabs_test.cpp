@@ -19,6 +19,7 @@
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
 #include "convt3d/nn/fuse.hpp"
 #include "convt3d/nn/instance_norm.hpp"
+#include "convt3d/nn/normalize.hpp"
 #include "convt3d/nn/pad.hpp"
 #include "convt3d/nn/pixel_shuffle.hpp"
 #include "convt3d/nn/softmax.hpp"
@@ -114,6 +115,9 @@ TEST(Slabs, OfEachLayerHaveTheBitsOfTheWhole) {
   check(make_layer(Crop{{.begin = {2, 0, 1}, .end = {1, 1, 0}}}), {2, 3, 7, 5, 6});
   check(make_layer(LeakyReLU{}), {2, 3, 7, 5, 6});
   check(make_layer(InstanceNorm3d{.num_features = 3}), {1, 3, 7, 5, 6});
+  for (const auto mode : {Normalize::Mode::kZScore, Normalize::Mode::kMinMax, Normalize::Mode::kPercentiles}) {
+    check(make_layer(Normalize{.mode = mode}), {1, 3, 7, 5, 6});
+  }
   check(make_layer(Softmax{}), {2, 3, 7, 5, 7});
   check(make_layer(Argmax{}), {2, 3, 7, 5, 7});
   check(make_layer(PixelShuffle3d{{3, 1, 2}}), {2, 12, 7, 5, 6});

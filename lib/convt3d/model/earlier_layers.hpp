@@ -27,6 +27,8 @@ class EarlierLayers {
   std::int64_t find(const Node& from) const;
 
   ChannelCount channels_of(std::int64_t index) const;
+  /// The index of the layer about to be built.
+  std::int64_t next() const { return static_cast<std::int64_t>(channels_.size()) - 1; }
   /// The layer about to be built takes what this one gave, not what the one before it did.
   void take_from(std::int64_t index) { taken_ = index; }
   /// Those that arrive at the layer about to be built.

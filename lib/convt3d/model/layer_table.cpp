@@ -146,6 +146,8 @@ const std::vector<LayerRow>& layer_table() {
        {"num_features", "eps", "momentum", "affine", "track_running_stats", "weights"},
        build_instance_norm3d},
       {"group_norm", {"num_groups", "num_channels", "eps", "affine", "weights"}, build_group_norm},
+      {"normalize", {"mode", "low", "high", "mean", "std"}, build_normalize},
+      {"denormalize", {}, build_denormalize, true},
       {"bspline_prefilter", {}, build_bspline_prefilter},
   };
   return table;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "convt3d/model/node.hpp"
 #include "convt3d/model/weight_source.hpp"
 #include "convt3d/nn/layer.hpp"
+#include "convt3d/nn/normalize.hpp"
 
 namespace convt3d {
 
@@ -22,6 +24,7 @@ struct BuildContext {
   WeightFiles files;
   EarlierLayers earlier;
   std::vector<std::string> warnings = {};
+  std::map<std::int64_t, Normalize> normalized = {};  ///< what the normalize layers do, by their index
 };
 
 struct BuiltLayer {
@@ -29,7 +32,7 @@ struct BuiltLayer {
   std::optional<std::int64_t> in_channels = {};   ///< nullopt: any number
   std::optional<std::int64_t> out_channels = {};  ///< given where in_channels is; nullopt: see changes_channels
   bool changes_channels = false;                  ///< no out_channels: true: only a run tells them; false: as many as arrive
-  std::optional<std::int64_t> from = {};          ///< of a join: the earlier layer, or Sequential::kInput
+  std::optional<std::int64_t> from = {};          ///< of a row that `joins`: the earlier layer, or Sequential::kInput
 };
 
 /// One type of layer as configs know it. To add one, add its row.
@@ -37,7 +40,7 @@ struct LayerRow {
   std::string_view type;
   std::vector<std::string_view> keys;  ///< besides "type", "name" and "from", which every layer has
   BuiltLayer (*build)(const Node& layer, BuildContext& context);
-  bool joins = false;  ///< "from" is a second volume; else it is the one that the layer takes
+  bool joins = false;  ///< "from" is something besides what arrives; else it is what the layer takes
 };
 
 const std::vector<LayerRow>& layer_table();
@@ -52,6 +55,8 @@ BuiltLayer build_softmax(const Node& layer, BuildContext& context);
 BuiltLayer build_argmax(const Node& layer, BuildContext& context);
 BuiltLayer build_pixel_shuffle3d(const Node& layer, BuildContext& context);
 BuiltLayer build_upsample(const Node& layer, BuildContext& context);
+BuiltLayer build_normalize(const Node& layer, BuildContext& context);
+BuiltLayer build_denormalize(const Node& layer, BuildContext& context);
 BuiltLayer build_add(const Node& layer, BuildContext& context);
 BuiltLayer build_concat(const Node& layer, BuildContext& context);
 

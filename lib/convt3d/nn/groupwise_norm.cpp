@@ -3,46 +3,11 @@
 #include <cmath>
 
 #include "convt3d/base/error.hpp"
+#include "convt3d/nn/centred_affine.hpp"
 #include "convt3d/nn/element_type.hpp"
 #include "convt3d/nn/moment_statistics.hpp"
 
 namespace convt3d {
-namespace {
-
-/// The functions (x - centre) and p·x + q of each of `channels` channels. With the mean rounded to the type as centre, the
-/// difference of numbers near it is exact, and q has what the rounding left: mean and scale alone, p·x + (bias - p·mean),
-/// would cancel where the mean is large against the deviation.
-class CentredAffine {
- public:
-  explicit CentredAffine(DType dtype) : dtype_(dtype) {}
-
-  void add_channel(double mean, double factor, double bias) {
-    const double centre = dtype_ == DType::kFloat32 ? static_cast<double>(static_cast<float>(mean)) : mean;
-    centred_.q.push_back(-centre);
-    affine_.p.push_back(factor);
-    affine_.q.push_back(bias - (mean - centre) * factor);
-  }
-
-  Epilogue functions() && { return {std::move(centred_), std::move(affine_)}; }
-
- private:
-  DType dtype_;
-  Pointwise centred_{.function = Pointwise::Function::kAffine, .p = {1}, .q = {}};
-  Pointwise affine_{.function = Pointwise::Function::kAffine, .p = {}, .q = {}};
-};
-
-/// Of one volume's channels, for those of `volumes` side by side.
-Pointwise repeated(Pointwise function, std::int64_t volumes) {
-  for (std::vector<double>* values : {&function.p, &function.q}) {
-    if (values->size() == 1) continue;
-    const std::vector<double> once = *values;
-    for (std::int64_t n = 1; n < volumes; ++n) values->insert(values->end(), once.begin(), once.end());
-  }
-  return function;
-}
-
-}  // namespace
-
 Shape GroupwiseNormLayer::output_shape(const Shape& input) const {
   require_volumes(input);
   if (input[1] != norm_.channels) {
@@ -96,8 +61,7 @@ Tensor GroupwiseNormLayer::forward_with(Tensor planes, std::int64_t first_n, con
   }
   Epilogue functions = std::move(normalising).functions();
   for (const Pointwise& function : absorbed_) functions.push_back(repeated(function, volumes.n));
-  // A channel of each volume has functions of its own: as if all were of one volume.
-  apply_all(functions, {volumes.data, volumes.dtype, 1, volumes.n * volumes.c, volumes.extent}, options.threads);
+  apply_to_each(functions, volumes, options.threads);
   return planes;
 }
 

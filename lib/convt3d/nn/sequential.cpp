@@ -48,17 +48,47 @@ void Sequential::append(std::unique_ptr<Layer> layer, std::string name, std::opt
     throw Error(ErrorKind::kShape, "layer " + std::to_string(index) + " takes what layer " + std::to_string(*from) +
                                        " gives; only the layers before it are there by then");
   }
+  const auto* const denormalizing = dynamic_cast<const DenormalizingLayer*>(layer.get());
+  if (denormalizing != nullptr) {
+    const bool lends =
+        from && *from != kInput &&
+        dynamic_cast<const NormalizingLayer*>(layers_[static_cast<std::size_t>(*from)].layer.get()) != nullptr;
+    if (!lends) {
+      throw Error(ErrorKind::kShape,
+                  std::string(layer->type()) + " undoes what a normalize layer before it did" +
+                      (from ? ", and " + place_of(*from, "") + " is none of one" : "; it needs its index"));
+    }
+    layers_.push_back({std::move(layer), std::move(name), from, nullptr, denormalizing});
+    return;
+  }
   if (from) (*from == kInput ? last_taker_of_input_ : layers_[static_cast<std::size_t>(*from)].last_taker) = layers_.size();
   layers_.push_back({std::move(layer), std::move(name), from, join});
 }
 
 std::int64_t Sequential::input_of(std::size_t index) const {
   const Entry& entry = layers_[index];
-  return entry.from && !entry.join ? *entry.from : static_cast<std::int64_t>(index) - 1;
+  return entry.from && !entry.join && !entry.denormalizing ? *entry.from : static_cast<std::int64_t>(index) - 1;
 }
 
 std::optional<std::int64_t> Sequential::joined_by(std::size_t index) const {
   return layers_[index].join ? layers_[index].from : std::nullopt;
+}
+
+std::optional<std::size_t> Sequential::lender_of(std::size_t index) const {
+  return layers_[index].denormalizing ? std::optional(static_cast<std::size_t>(*layers_[index].from)) : std::nullopt;
+}
+
+bool Sequential::lends(std::size_t index) const {
+  for (std::size_t later = index + 1; later < layers_.size(); ++later) {
+    if (lender_of(later) == index) return true;
+  }
+  return false;
+}
+
+void Sequential::require_lender_fits(std::size_t index, const std::vector<Shape>& shapes) const {
+  const std::optional<std::size_t> lender = lender_of(index);
+  if (!lender) return;
+  layers_[index].denormalizing->require_fit(shapes[entry_of(input_of(index))], shapes[entry_of(input_of(*lender))]);
 }
 
 std::optional<std::size_t> Sequential::first_unread() const {
@@ -84,6 +114,7 @@ std::vector<Shape> Sequential::shapes_from(const Shape& input) const {
     const Entry& entry = layers_[i];
     const Shape& taken = shapes[entry_of(input_of(i))];
     shapes.push_back(at_layer(i, entry.name, *entry.layer, [&] {
+      require_lender_fits(i, shapes);
       return entry.join ? entry.join->join_shape(taken, shapes[entry_of(*entry.from)]) : entry.layer->output_shape(taken);
     }));
   }
@@ -138,6 +169,7 @@ std::vector<LayerPlan> Sequential::plan(const Shape& input, const RunOptions& op
     const std::int64_t source = input_of(i);
     const Shape taken = shapes[entry_of(source)];
     LayerPlan plan = at_layer(i, entry.name, *entry.layer, [&] {
+      require_lender_fits(i, shapes);
       return entry.join ? entry.join->join_plan(taken, shapes[entry_of(*entry.from)], options)
                         : entry.layer->plan(taken, options);
     });
@@ -176,6 +208,7 @@ Tensor Sequential::taken_by(std::size_t index, std::map<std::int64_t, Tensor>& v
 
 Sequential::Volumes Sequential::forward_first(std::size_t count, Tensor input, const RunOptions& options) const {
   std::map<std::int64_t, Tensor> volumes;
+  std::map<std::size_t, std::unique_ptr<const Statistics>> lent;
   volumes[kInput] = std::move(input);
   for (std::size_t i = 0; i < count; ++i) {
     const Entry& entry = layers_[i];
@@ -186,9 +219,17 @@ Sequential::Volumes Sequential::forward_first(std::size_t count, Tensor input, c
       };
       std::erase_if(volumes, is_done);
       Tensor taken = taken_by(i, volumes, run.options());
-      volumes[static_cast<std::int64_t>(i)] =
-          entry.join ? entry.join->join(std::move(taken), volumes.at(*entry.from), run.options())
-                     : entry.layer->forward(std::move(taken), run.options());
+      Tensor& given = volumes[static_cast<std::int64_t>(i)];
+      if (entry.join) {
+        given = entry.join->join(std::move(taken), volumes.at(*entry.from), run.options());
+      } else if (lends(i)) {
+        lent[i] = gathered(*entry.layer, taken, options.threads);
+        given = entry.layer->forward_with(std::move(taken), 0, *lent[i], run.options());
+      } else if (const auto lender = lender_of(i)) {
+        given = entry.layer->forward_with(std::move(taken), 0, *lent.at(*lender), run.options());
+      } else {
+        given = entry.layer->forward(std::move(taken), run.options());
+      }
     });
     std::erase_if(volumes, [&](const auto& volume) {
       return volume.first != static_cast<std::int64_t>(i) && !(last_taker_of(volume.first) > i);

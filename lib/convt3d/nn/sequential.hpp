@@ -9,18 +9,21 @@
 
 #include "convt3d/nn/join.hpp"
 #include "convt3d/nn/layer.hpp"
+#include "convt3d/nn/normalize.hpp"
 
 namespace convt3d {
 
 /// Layers one after the other, as torch.nn.Sequential; a layer may have a name. A JoinLayer also takes what an earlier layer
 /// gave, and any other layer may take that instead of what the one before it gave: it begins a branch, which a join brings
-/// together with the rest. Errors of a layer come with its index and name in front.
+/// together with the rest. A DenormalizingLayer refers to what an earlier layer has found out of its input. Errors of a
+/// layer come with its index and name in front.
 class Sequential {
  public:
   /// Stands for the stack's own input where a layer's index is asked for.
   static constexpr std::int64_t kInput = -1;
 
-  /// `from` is the index of an earlier layer, or kInput; a JoinLayer has one. Throws Error{kShape} otherwise.
+  /// `from` is the index of an earlier layer, or kInput; a JoinLayer has one, and a DenormalizingLayer that of a
+  /// NormalizingLayer. Throws Error{kShape} otherwise.
   void append(std::unique_ptr<Layer> layer, std::string name = "", std::optional<std::int64_t> from = std::nullopt);
 
   std::size_t size() const { return layers_.size(); }
@@ -31,6 +34,8 @@ class Sequential {
   std::int64_t input_of(std::size_t index) const;
   /// The layer, or kInput, whose volume a join takes besides.
   std::optional<std::int64_t> joined_by(std::size_t index) const;
+  /// The layer whose statistics, of its own input, this one is done with.
+  std::optional<std::size_t> lender_of(std::size_t index) const;
   /// The first layer, of all but the last, whose volume no layer takes; nullopt if there is none.
   std::optional<std::size_t> first_unread() const;
   /// The layer, if it is a join; else null.
@@ -60,6 +65,7 @@ class Sequential {
     std::string name;
     std::optional<std::int64_t> from;
     const JoinLayer* join = nullptr;                       ///< the layer, if it is one
+    const DenormalizingLayer* denormalizing = nullptr;     ///< likewise
     std::optional<std::size_t> last_taker = std::nullopt;  ///< the last layer whose `from` is this one
   };
 
@@ -67,6 +73,10 @@ class Sequential {
   std::optional<std::size_t> last_taker_of(std::int64_t index) const;
   /// Whether a later layer takes what layer `index` takes.
   bool input_is_taken_again(std::size_t index) const;
+  /// Throws where a layer cannot be done with what another has found out.
+  void require_lender_fits(std::size_t index, const std::vector<Shape>& shapes) const;
+  /// Whether a later layer is done with this one's statistics.
+  bool lends(std::size_t index) const;
   /// Its input, out of the volumes that are there; moved out where nobody takes it again.
   Tensor taken_by(std::size_t index, std::map<std::int64_t, Tensor>& volumes, const RunOptions& options) const;
   /// Of the input, then of what each layer gives.
