@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "convt3d/base/error.hpp"
 #include "convt3d/nn/fuse.hpp"
+#include "flight.hpp"
 #include "signals.hpp"
 
 namespace convt3d::app {
@@ -18,6 +20,9 @@ namespace {
 /// What the program and its libraries hold when a run begins: 10 MiB on Debian 12, and room for the threads' stacks and
 /// heaps.
 constexpr std::int64_t kProgramBytes = 16 << 20;
+
+/// What jobs that overlap may hold together where no bound is given. Larger ones gain little: their own stages overlap.
+constexpr std::int64_t kInFlightBytes = std::int64_t{1} << 30;
 
 /// The configs of a batch, each loaded once, whether it is valid or not.
 class Models {
@@ -86,11 +91,11 @@ class Batch {
   }
 
   void plan() {
-    const std::int64_t process_bytes = kProgramBytes + models_.weight_bytes();
+    process_bytes_ = kProgramBytes + models_.weight_bytes();
     for_each_planned([&](JobResult& job) {
       if (stop_signal() != 0) throw Error(ErrorKind::kStopped, "stopped while planning");
       UpsampleOptions options = options_for(job);
-      options.process_bytes = process_bytes;
+      options.process_bytes = process_bytes_;
       job.plan = plan_upsample(*job.model, job.job.inputs, job.job.output, options);
     });
   }
@@ -103,18 +108,20 @@ class Batch {
   }
 
   void run(const Finished& finished) {
-    const auto planned = [](const JobResult& job) { return job.status == JobStatus::kPlanned; };
-    if (ended_ || std::none_of(result_.jobs.begin(), result_.jobs.end(), planned)) return;
+    std::vector<JobResult*> planned;
+    for (JobResult& job : result_.jobs) {
+      if (job.status == JobStatus::kPlanned) planned.push_back(&job);
+    }
+    if (ended_ || planned.empty()) return;
     create_output_folder(options_);
-    for_each_planned([&](JobResult& job) {
-      console_.start(job.job.inputs.front().filename().string());
-      refuse_new_output(job.job);
-      job.run = run_upsample(*job.model, *job.plan, options_for(job), &console_);
-      job.status = JobStatus::kDone;
-      console_.finish();
-      warn_of_clipping(job);
-      finished(result_, job);
-    });
+    const auto begin = std::chrono::steady_clock::now();
+    app::run({.jobs = planned.size(),
+              .admits = [&](std::size_t front, std::size_t next) { return fit_together(planned, front, next); },
+              .work = [&](std::size_t i, Observer& observer) { run_job(*planned[i], observer); },
+              .name = [&](std::size_t i) { return planned[i]->job.inputs.front().filename().string(); },
+              .ended = [&](std::size_t i, std::exception_ptr thrown) { return end(*planned[i], thrown, finished); }},
+             console_);
+    result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
 
   BatchResult take() { return std::move(result_); }
@@ -130,13 +137,46 @@ class Batch {
       try {
         step(job);
       } catch (...) {
-        job.status = JobStatus::kFailed;
-        job.failure = current_failure();
-        console_.finish();
-        console_.error(job.failure->message);
-        ended_ = options_.fail_fast || stop_signal() != 0;
+        fail(job);
       }
     }
+  }
+
+  /// In a handler of what the job threw.
+  void fail(JobResult& job) {
+    job.status = JobStatus::kFailed;
+    job.failure = current_failure();
+    console_.finish();
+    console_.error(job.failure->message);
+    ended_ = options_.fail_fast || stop_signal() != 0;
+  }
+
+  /// Whether jobs from `front` to `next` may be in flight at once: three, one in each stage, if there are threads for it and
+  /// they fit into the memory bound together.
+  bool fit_together(const std::vector<JobResult*>& planned, std::size_t front, std::size_t next) const {
+    if (result_.threads == 1 || next - front >= 3) return false;
+    std::int64_t bytes = process_bytes_;
+    for (std::size_t i = front; i <= next; ++i) bytes += planned[i]->plan->memory.peak_bytes - process_bytes_;
+    return bytes <= options_.upsample.limit_bytes.value_or(kInFlightBytes);
+  }
+
+  void run_job(JobResult& job, Observer& observer) const {
+    refuse_new_output(job.job);
+    job.run = run_upsample(*job.model, *job.plan, options_for(job), &observer);
+  }
+
+  /// Whether the batch goes on.
+  bool end(JobResult& job, const std::exception_ptr& thrown, const Finished& finished) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+      job.status = JobStatus::kDone;
+      console_.finish();
+      warn_of_clipping(job);
+      finished(result_, job);
+    } catch (...) {
+      fail(job);
+    }
+    return !ended_;
   }
 
   UpsampleOptions options_for(const JobResult& job) const {
@@ -167,6 +207,7 @@ class Batch {
   Console& console_;
   Models models_;
   BatchResult result_;
+  std::int64_t process_bytes_ = 0;  ///< held whatever runs
   bool ended_ = false;
 };
 

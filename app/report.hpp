@@ -10,10 +10,10 @@ namespace convt3d::app {
 std::string heading(const BatchResult& batch);
 
 /// For people, one job: two lines of what was done. A dry run and --verbose get every layer, the geometry and the memory;
-/// --verbose also the algorithms that were considered and each buffer.
+/// --verbose also the algorithms that were considered, each buffer, and how fast each stage was.
 std::string describe(const JobResult& result, const Options& options);
 
-/// For people, the last line of a batch: "4 volumes: 2 done, 1 skipped, 1 failed".
+/// For people, the last line of a batch: "4 volumes: 2 done, 1 skipped, 1 failed; 3.1 s in all, bound by write".
 std::string summary(const BatchResult& batch);
 
 /// For programs: the report of docs' "The report", one JSON object and a newline. Keys are always there; what is not known

@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "report.hpp"
+#include "stage_figures.hpp"
 
 namespace convt3d::app {
 namespace {
@@ -119,16 +121,21 @@ Json memory_of(const JobResult& result) {
           {"ledger", ledger_of(memory.ledger)}};
 }
 
-Json seconds_of(const JobResult& result) {
-  if (!result.run) return {{"read", nullptr}, {"compute", nullptr}, {"write", nullptr}, {"total", nullptr}};
-  const UpsampleReport& run = *result.run;
-  return {{"read", run.read_seconds},
-          {"compute", run.compute_seconds},
-          {"write", run.write_seconds},
-          {"total", run.total_seconds}};
+Json seconds_or_null(const std::optional<StageSeconds>& seconds) {
+  if (!seconds) return {{"read", nullptr}, {"compute", nullptr}, {"write", nullptr}, {"total", nullptr}};
+  return {{"read", seconds->read}, {"compute", seconds->compute}, {"write", seconds->write}, {"total", seconds->total}};
 }
 
+Json rates_or_null(const JobResult& result) {
+  if (!result.run) return {{"read", nullptr}, {"compute", nullptr}, {"write", nullptr}};
+  const StageRates rates = rates_of(result);
+  return {{"read", rates.read}, {"compute", rates.compute}, {"write", rates.write}};
+}
+
+Json bound_or_null(const std::optional<StageSeconds>& seconds) { return seconds ? Json(bound_by(*seconds)) : Json(); }
+
 Json job_of(const JobResult& result) {
+  const auto seconds = result.run ? std::optional(seconds_of(*result.run)) : std::nullopt;
   return {{"input", input_of(result)},
           {"config", config_of(result)},
           {"layers", layers_of(result)},
@@ -138,7 +145,9 @@ Json job_of(const JobResult& result) {
           {"error", result.failure ? Json(result.failure->message) : Json()},
           {"exit_code", result.failure ? result.failure->exit_code : 0},
           {"warnings", result.model ? Json(result.model->warnings) : Json::array()},
-          {"seconds", seconds_of(result)}};
+          {"seconds", seconds_or_null(seconds)},
+          {"mb_per_s", rates_or_null(result)},
+          {"bound_by", bound_or_null(seconds)}};
 }
 
 /// Text that is no UTF-8, as paths may be, gets U+FFFD: the report stays valid JSON.
@@ -149,13 +158,16 @@ std::string to_text(const Json& object) { return object.dump(2, ' ', false, Json
 std::string report_json(const BatchResult& batch) {
   Json jobs = Json::array();
   for (const JobResult& result : batch.jobs) jobs.push_back(job_of(result));
+  const auto seconds = batch.seconds > 0 ? std::optional(seconds_of(batch)) : std::nullopt;
   return to_text({{"version", 1},
                   {"tool", "convt3d " CONVT3D_VERSION},
                   {"config", batch.jobs.empty() ? Json() : config_of(batch.jobs.front())},
                   {"threads", batch.threads},
                   {"threads_limited_by", batch.machine.threads_limited_by},
                   {"isa", convt3d::name_of(batch.machine.isa)},
-                  {"jobs", std::move(jobs)}});
+                  {"jobs", std::move(jobs)},
+                  {"seconds", seconds_or_null(seconds)},
+                  {"bound_by", bound_or_null(seconds)}});
 }
 
 std::string list_configs(bool as_json) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "report.hpp"
+#include "stage_figures.hpp"
 #include "units.hpp"
 
 namespace convt3d::app {
@@ -87,6 +88,12 @@ std::string time_line(const UpsampleReport& run) {
                      format_seconds(run.total_seconds));
 }
 
+std::string rate_line(const JobResult& result) {
+  const StageRates rates = rates_of(result);
+  return fmt::format("  read {:.3g} MB/s, compute {:.3g} MB/s, write {:.3g} MB/s of voxels; bound by {}\n", rates.read,
+                     rates.compute, rates.write, bound_by(seconds_of(*result.run)));
+}
+
 }  // namespace
 
 std::string heading(const BatchResult& batch) {
@@ -99,7 +106,9 @@ std::string describe(const JobResult& result, const Options& options) {
   if (result.status == JobStatus::kSkipped) return fmt::format("{}: skipped, the output exists\n", route(result.job));
   std::string text = route(result.job) + "\n";
   text += options.dry_run || options.verbose ? plan_lines(result, options.verbose) : brief_line(*result.plan);
-  return result.run ? text + time_line(*result.run) : text;
+  if (!result.run) return text;
+  text += time_line(*result.run);
+  return options.verbose ? text + rate_line(result) : text;
 }
 
 std::string summary(const BatchResult& batch) {
@@ -113,6 +122,8 @@ std::string summary(const BatchResult& batch) {
                                      {JobStatus::kFailed, "failed"}}) {
     if (count(status) > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count(status), word);
   }
+  if (batch.seconds > 0)
+    text += fmt::format("; {} in all, bound by {}", format_seconds(batch.seconds), bound_by(seconds_of(batch)));
   return fmt::format("{} volumes: {}\n", batch.jobs.size(), text.empty() ? "nothing to do" : text);
 }
 

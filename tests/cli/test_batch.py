@@ -3,7 +3,8 @@
 import json
 import unittest
 
-from support import ToolTest, ramp, read_volume, scale
+import numpy
+from support import ToolTest, ramp, read_volume, scale, write_volume
 
 
 class Folder(ToolTest):
@@ -110,6 +111,48 @@ class Failing(ToolTest):
     def test_dry_run_of_a_batch(self):
         report = self.report(*self.arguments, "-n", code=8)
         self.assertEqual([job["status"] for job in report["jobs"]], ["planned", "failed", "planned"])
+
+
+class Overlapping(ToolTest):
+    """With two threads jobs overlap; nothing but the time may tell."""
+
+    def sources(self, count):
+        return [self.volume(f"{i}.nii.gz", ramp((20 + i, 30, 40))) for i in range(count)]
+
+    def test_outputs_are_those_of_one_after_the_other(self):
+        sources = self.sources(7)
+        for threads, folder in ((1, "alone"), (2, "overlapping")):
+            report = self.report(*sources, "-c", "trilinear_x2", "-o", self.folder / folder, "-j", threads)
+            self.assertEqual([job["input"]["path"] for job in report["jobs"]], [str(source) for source in sources])
+        for file in (self.folder / "alone").iterdir():
+            self.assertEqual(file.read_bytes(), (self.folder / "overlapping" / file.name).read_bytes())
+
+    def test_text_is_in_the_order_of_the_inputs(self):
+        sources = self.sources(7)
+        text = self.run_tool(*sources, "-c", "trilinear_x2", "-o", self.folder / "up", "-j", 2).stdout
+        places = [text.index(f"{source} -> ") for source in sources]
+        self.assertEqual(places, sorted(places))
+        self.assertRegex(text, r"7 volumes: 7 done; .* in all, bound by (read|compute|write)\n$")
+
+    def test_a_failure_after_computing_with_fail_fast_lets_nothing_behind_it_be_written(self):
+        sources = self.sources(5)
+        write_volume(sources[2], numpy.full((20, 30, 40), numpy.nan, numpy.float32))
+        config = self.config(scale(2))
+        for _ in range(5):
+            report = self.report(*sources, "-c", config, "-o", self.folder / "up", "--force", "--fail-fast", "-j", 2,
+                                 "--output-type", "uint8", code=8)
+            statuses = [job["status"] for job in report["jobs"]]
+            self.assertEqual(statuses, ["done", "done", "failed", "planned", "planned"])
+            self.assertIn("NaN", report["jobs"][2]["error"])
+            self.assertEqual([name for name in self.files() if name.startswith("up/")], ["up/0_up.nii.gz", "up/1_up.nii.gz"])
+
+    def test_a_failure_without_it_stops_nothing(self):
+        sources = self.sources(5)
+        sources[1].write_bytes(sources[1].read_bytes()[:-50])
+        write_volume(sources[2], numpy.full((20, 30, 40), numpy.nan, numpy.float32))
+        report = self.report(*sources, "-c", "trilinear_x2", "-o", self.folder / "up", "-j", 2, "--output-type", "uint8",
+                             code=8)
+        self.assertEqual([job["exit_code"] for job in report["jobs"]], [0, 4, 6, 0, 0])
 
 
 class Existing(ToolTest):

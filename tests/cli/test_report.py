@@ -63,6 +63,24 @@ class Report(ToolTest):
         seconds = job["seconds"]
         self.assertAlmostEqual(seconds["total"], seconds["read"] + seconds["compute"] + seconds["write"], delta=0.1)
 
+    def test_speed_of_each_stage_and_what_bounded_the_run(self):
+        source = self.volume("a.nii.gz", ramp((60, 70, 80)))
+        arguments = (source, "-c", "trilinear_x2", "-o", self.folder / "up.nii.gz", "--output-type", "float32", "--force")
+        report = self.checked(*arguments)
+        job = report["jobs"][0]
+        seconds, speeds = job["seconds"], job["mb_per_s"]
+        for stage, count in (("read", 60 * 70 * 80), ("compute", 4 * 8 * 60 * 70 * 80), ("write", 4 * 8 * 60 * 70 * 80)):
+            self.assertAlmostEqual(seconds[stage] * speeds[stage] * 1e6, count, delta=1e-6 * count)
+        longest = max(("read", "compute", "write"), key=seconds.get)
+        self.assertEqual((job["bound_by"], report["bound_by"]), (longest, longest))
+        self.assertEqual([report["seconds"][stage] for stage in ("read", "compute", "write")],
+                         [seconds[stage] for stage in ("read", "compute", "write")])
+        self.assertGreaterEqual(report["seconds"]["total"], seconds["total"])
+        self.assertRegex(self.run_tool(*arguments, "-v").stdout,
+                         r"read .* MB/s, compute .* MB/s, write .* MB/s of voxels; bound by (read|compute|write)\n")
+        planned = self.checked(*arguments, "-n")
+        self.assertEqual({*planned["seconds"].values(), planned["bound_by"], planned["jobs"][0]["bound_by"]}, {None})
+
     def test_config_and_its_digest(self):
         config = self.config(scale(2))
         report = self.checked(self.volume("a.nii"), "-c", config, "-n")
@@ -113,6 +131,9 @@ class Report(ToolTest):
         json.loads(done.stdout.decode("utf-8"))
 
 
+SANITIZED = b"__asan_init" in TOOL_BYTES or b"__tsan_init" in TOOL_BYTES
+
+
 class Memory(ToolTest):
     """The plan's peak against what the process held at most, and the bound that is promised."""
 
@@ -122,7 +143,17 @@ class Memory(ToolTest):
                               text=True, check=True)
         return json.loads(done.stdout)["jobs"][0], int(done.stderr) * 1024
 
-    @unittest.skipIf(b"__asan_init" in TOOL_BYTES or b"__tsan_init" in TOOL_BYTES, "sanitizers hold memory of their own")
+    @unittest.skipIf(SANITIZED, "sanitizers hold memory of their own")
+    def test_jobs_that_overlap_hold_no_more_than_the_bound_together(self):
+        noise = numpy.random.default_rng(5).normal(100, 20, (120, 120, 120)).astype(numpy.uint8)
+        sources = [self.volume(f"{i}.nii.gz", noise) for i in range(6)]
+        arguments = ("-c", "trilinear_x2", "--output-type", "float32", "--force", "-j", "2")
+        alone, _ = self.peak(sources[0], *arguments, "-o", self.folder / "up.nii.gz")
+        bound = alone["memory"]["peak_bytes"] + (24 << 20)
+        _, measured = self.peak(*sources, *arguments, "-o", self.folder / "up", "--max-memory", bound)
+        self.assertLess(measured, bound)
+
+    @unittest.skipIf(SANITIZED, "sanitizers hold memory of their own")
     def test_estimate_is_near_the_truth(self):
         noise = numpy.random.default_rng(5).normal(100, 20, (150, 150, 150))
         layer = conv(3, 0.01, in_channels=1, out_channels=8, padding=1)
