@@ -89,6 +89,27 @@ class Interrupted(ToolTest):
                         if process.returncode == 0:
                             self.assertEqual(left, whole)
 
+    def test_a_batch_at_any_moment(self):
+        """Volumes overlap, but outputs come in order: the first ones are whole, and of the others there is nothing."""
+        sources = [self.noise(f"{i}.nii.gz", 40 + i) for i in range(5)]
+        before, steps = self.files(), 12
+        arguments = (*sources, "-c", "trilinear_x2", "-o", self.folder, "--output-type", "float32", "-j", "2")
+        began = time.monotonic()
+        self.run_tool(*arguments)
+        duration = time.monotonic() - began
+        whole = self.take_outputs(before)
+        for step in range(steps):
+            with self.subTest(step=step):
+                process = self.start(*arguments)
+                time.sleep(1.1 * duration * step / (steps - 1))
+                process.send_signal(signal.SIGTERM)
+                _, errors = process.communicate(timeout=60)
+                self.assertIn(process.returncode, (0, 143, -signal.SIGTERM), errors)
+                left = self.take_outputs(before)
+                self.assertEqual(list(left), list(whole)[: len(left)])
+                for name, content in left.items():
+                    self.assertEqual(content, whole[name])
+
     def take_outputs(self, before):
         """Contents of all files that were not there before, by name; they are removed."""
         names = [name for name in self.files() if name not in before]
