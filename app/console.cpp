@@ -40,7 +40,9 @@ void write_error(std::string_view text) { std::fwrite(text.data(), 1, text.size(
 std::string message(std::string_view text) {
   std::string result = "convt3d: ";
   for (std::size_t i = 0; i < text.size(); ++i) {
-    result += text[i];
+    // A damaged or hostile file's words may be quoted: a terminal must not take them for commands.
+    const auto byte = static_cast<unsigned char>(text[i]);
+    result += (byte < ' ' && byte != '\n') || byte == 0x7f ? '?' : text[i];
     if (text[i] == '\n' && i + 1 < text.size() && text[i + 1] != ' ') result += "  ";
   }
   return result + "\n";

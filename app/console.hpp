@@ -53,7 +53,7 @@ class Console final : public Observer {
   bool drawn_ = false;
 };
 
-/// "convt3d: " and the text, its further lines indented, for stderr.
+/// "convt3d: " and the text, its further lines indented, without control characters, for stderr.
 std::string message(std::string_view text);
 
 }  // namespace convt3d::app

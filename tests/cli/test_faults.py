@@ -69,6 +69,12 @@ class DamagedInput(ToolTest):
                     self.refused(4, [str(path), *words], *arguments)
                     self.assertFalse([file for file in self.files() if file not in names])
 
+    def test_no_file_can_send_commands_to_the_terminal(self):
+        path = self.folder / "a.mha"
+        path.write_bytes(b"ObjectType = \x1b[2J\x07Tube\nNDims = 3\nElementDataFile = LOCAL\n")
+        said = self.refused(4, ["?[2J?Tube"], path, "-c", "trilinear_x2", "-n")
+        self.assertNotIn("\x1b", said)
+
     def test_cut_off_while_the_batch_runs_fails_alone(self):
         good, bad = self.volume("good.nii.gz"), self.volume("bad.nii.gz", noise((20, 20, 20)))
         bad.write_bytes(bad.read_bytes()[:-1000])
