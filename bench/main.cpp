@@ -33,6 +33,7 @@ struct Settings {
   bool peers_only = false;
   std::string algorithm;
   std::string isa;
+  bool bfloat16 = false;
   Pace pace;
   std::filesystem::path json;
 };
@@ -43,10 +44,12 @@ void add_options(CLI::App& app, Settings& settings) {
       ->delimiter(',')
       ->check(CLI::PositiveNumber);
   app.add_option("--peers", settings.peers, "Any of dnnl, torch, ort")->delimiter(',')->capture_default_str();
-  app.add_flag("--ours-only", settings.ours_only, "Without peers");
+  auto* const ours_only = app.add_flag("--ours-only", settings.ours_only, "Without peers");
   app.add_flag("--peers-only", settings.peers_only, "Without us")->excludes("--ours-only");
   app.add_option("--algorithm", settings.algorithm, "Force this algorithm of ours");
   app.add_option("--isa", settings.isa, "Force this instruction set of ours: sse4, avx2, avx512, neon");
+  app.add_flag("--bfloat16", settings.bfloat16, "Rows whose kernel is at most their stride in bfloat16, ours only")
+      ->needs(ours_only);
   app.add_option("--repetitions", settings.pace.rounds, "Turns of each contender")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -67,6 +70,7 @@ Machine machine_for(const Settings& settings) {
     throw std::runtime_error("this machine has no instruction set '" + settings.isa + "'");
   }
   machine.isa = *isa;
+  machine.bfloat16 = machine.bfloat16 && *isa == Isa::kAvx512;
   return machine;
 }
 
@@ -99,6 +103,9 @@ Result measure_row(const Row& row, const Settings& settings, const Machine& mach
   Result result{.row = row, .problem = make_problem(row.options, row.n, row.input), .threads = threads};
   const double patience = kPeerPatience * settings.pace.budget_seconds;
   const Data data(result.problem);
+  const Extent3& k = row.options.kernel_size;
+  const Extent3& s = row.options.stride;
+  result.problem.bfloat16 = settings.bfloat16 && k.d <= s.d && k.h <= s.h && k.w <= s.w;
   std::vector<Runner> runners;
 
   std::optional<Ours> ours;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -173,6 +174,22 @@ TEST(Half, IsExactForEveryValue) {
       EXPECT_EQ(std::abs(value), magnitude) << bits;
     }
   }
+}
+
+TEST(Bfloat16, IsTheNearestAndEvenOfTwo) {
+  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const auto low = static_cast<std::uint16_t>(bits);
+    const float value = float_from_bfloat16(low);
+    EXPECT_TRUE(std::isnan(value) ? std::isnan(float_from_bfloat16(bfloat16_from_float(value)))
+                                  : bfloat16_from_float(value) == low)
+        << bits;
+    if (!std::isfinite(value)) continue;
+    const auto between = [&](std::uint32_t rest) { return bfloat16_from_float(std::bit_cast<float>(bits << 16 | rest)); };
+    EXPECT_EQ(between(0x7fff), low) << bits;
+    EXPECT_EQ(between(0x8001), low + 1) << bits;
+    EXPECT_EQ(between(0x8000), low + low % 2) << bits;
+  }
+  EXPECT_TRUE(std::isnan(float_from_bfloat16(bfloat16_from_float(std::bit_cast<float>(0x7f800001u)))));
 }
 
 }  // namespace

@@ -415,5 +415,18 @@ TEST(Functional, RefusesWhatDoesNotFit) {
   expect_refused([&] { conv_transpose3d(Tensor::zeros({3, 3, 3}), weight); }, {"(3, 3, 3)", "(N, C, D, H, W)"});
 }
 
+TEST(ConvTranspose3dLayer, SaysWhereItComputesInFloat32ThoughBfloat16IsAskedFor) {
+  ConvTranspose3dOptions options{.in_channels = 64, .out_channels = 32, .kernel_size = 2, .stride = 2};
+  EXPECT_EQ(ConvTranspose3dLayer(ConvTranspose3d(options)).plan({1, 64, 16, 16, 16}, {}).note, "");
+  options.bfloat16 = true;
+  const LayerPlan plan = ConvTranspose3dLayer(ConvTranspose3d(options)).plan({1, 64, 16, 16, 16}, {});
+  if (Machine::detect().bfloat16) {
+    EXPECT_EQ(plan.algorithm, "gemm_bfloat16");
+    EXPECT_EQ(plan.note, "");
+  } else {
+    EXPECT_EQ(plan.note, "computed in float32, not in bfloat16: this machine has no AVX-512 BF16");
+  }
+}
+
 }  // namespace
 }  // namespace testing_support

@@ -126,6 +126,9 @@ std::vector<Isa> available_isas() {
 Machine Machine::detect() {
   Machine machine;
   machine.isa = chosen_isa();
+#if defined(__x86_64__)
+  machine.bfloat16 = machine.isa == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16");
+#endif
   machine.threads = affinity_cpus();
   machine.threads_limited_by = "affinity";
   const std::array<std::pair<int, const char*>, 3> limits = {

@@ -18,6 +18,7 @@ std::optional<Isa> isa_from_name(std::string_view name);
 /// What a plan depends on, as a value: a plan for a machine can be made, printed and tested on any other.
 struct Machine {
   Isa isa = Isa::kBaseline;
+  bool bfloat16 = false;             ///< multiplies pairs of bfloat16 (AVX-512 BF16)
   int threads = 1;                   ///< CPUs this process may use
   std::string threads_limited_by;    ///< "affinity", "cgroup quota", "OMP_NUM_THREADS" or "SLURM_CPUS_PER_TASK"
   std::int64_t l1_bytes = 32 << 10;  ///< data cache of a core

@@ -83,6 +83,7 @@ std::span<const Algorithm> algorithms();
 
 extern const Algorithm kDirect;
 extern const Algorithm kFewChannel;
+extern const Algorithm kGemmBfloat16;
 extern const Algorithm kSeparable;
 extern const Algorithm kWinograd;
 

@@ -13,11 +13,15 @@
 //    weights [tap][ci][co lanes]: the kernel `product`.
 // 3. The phases along w write interleaved into a staging row [ow][co lanes]; when complete it is transposed into NCDHW rows:
 //    every output is written once, by one task.
+//
+// gemm_bfloat16 is the same of half as many channels, each of them a word of two rounded to bfloat16.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <vector>
 
 #include "convt3d/base/checked.hpp"
+#include "convt3d/base/half.hpp"
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/direct_tiling.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
@@ -30,21 +34,33 @@ namespace {
 using kernels::ProductArgs;
 using kernels::ProductTap;
 
+/// The problem as its products are of words of two bfloat16.
+Problem in_pairs(Problem problem) {
+  problem.ci = ceil_div(problem.ci / problem.groups, 2) * problem.groups;
+  return problem;
+}
+
 template <typename T>
 class Direct final : public Prepared {
  public:
-  Direct(const Plan& plan, const T* weight, const T* bias, const Epilogue& epilogue)
+  /// With `pairs`, T = float, the tiling's channels are words of two.
+  Direct(const Plan& plan, const T* weight, const T* bias, const Epilogue& epilogue, bool pairs = false)
       : problem_(plan.problem),
         isa_(plan.machine.isa),
         threads_(plan.threads),
-        tiling_(direct_tiling<T>({plan.problem, plan.machine, plan.threads})),
+        pairs_(pairs),
+        tiling_(direct_tiling<T>({pairs ? in_pairs(plan.problem) : plan.problem, plan.machine, plan.threads})),
         epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
-        pool_(scratch_bytes(tiling_)) {
+        pool_(scratch_bytes(tiling_, pairs)) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (pairs_) product_ = kernels::product_bfloat16();
+    }
     pack_weights(weight, bias);
   }
 
-  static std::size_t scratch_bytes(const DirectTiling& t) {
-    return static_cast<std::size_t>(round_up(t.panel_size, t.lanes) + t.staging_size) * sizeof(T);
+  static std::size_t scratch_bytes(const DirectTiling& t, bool pairs) {
+    const std::int64_t wide_row = pairs ? 2 * t.ci * t.panel.w : 0;
+    return static_cast<std::size_t>(round_up(t.panel_size, t.lanes) + t.staging_size + wide_row) * sizeof(T);
   }
 
   static std::int64_t packed_elements(const Problem& p, const DirectTiling& t) {
@@ -96,12 +112,38 @@ class Direct final : public Prepared {
     }
   }
 
+  /// A row of input into columns of the panel; into words of two channels by way of `wide_row`.
+  void pack_columns(const T* source, std::int64_t channel_stride, std::int64_t columns, T* target, T* wide_row) const {
+    const DirectTiling& t = tiling_;
+    kernels::PackArgs<T> args = {.source = source,
+                                 .channel_stride = channel_stride,
+                                 .channels = channels_,
+                                 .padded_channels = channels_,
+                                 .count = columns,
+                                 .target = target,
+                                 .ld = t.ld};
+    if constexpr (std::is_same_v<T, float>) {
+      if (pairs_) {
+        args.padded_channels = args.ld = 2 * t.ci;
+        args.target = wide_row;
+        pack_(args);
+        return narrow_({.source = wide_row,
+                        .source_ld = args.ld,
+                        .columns = columns,
+                        .pairs = t.ci,
+                        .target = target,
+                        .target_ld = t.ld});
+      }
+    }
+    pack_(args);
+  }
+
   void pack_panel(const RunArgs& args, const Block& block, T* panel) const {
     const DirectTiling& t = tiling_;
     const Extent3 have = args.input_box.extent();
     const std::int64_t channel_stride = have.d * have.h * have.w;
-    const T* source = static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * t.ci) * channel_stride;
-    const kernels::PackFn<T> pack = kernels::pack_row<T>(isa_);
+    const T* source = static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * channels_) * channel_stride;
+    T* const wide_row = panel + round_up(t.panel_size, t.lanes) + t.staging_size;
     const std::int64_t rows = t.axes[0].span(block.end.d - block.begin.d) * t.panel.h;
     for (std::int64_t shift = 0; shift < t.shifts; ++shift) {
       T* row = panel + shift * t.panel.d * t.panel.h * t.panel.w * t.ld;
@@ -119,14 +161,9 @@ class Direct final : public Prepared {
           continue;
         }
         std::fill(row, row + (first - iw) * t.ld, T{0});
-        pack({.source = source + ((id - args.input_box.begin.d) * have.h + ih - args.input_box.begin.h) * have.w + first -
-                        args.input_box.begin.w,
-              .channel_stride = channel_stride,
-              .channels = t.ci,
-              .padded_channels = t.ci,
-              .count = last - first,
-              .target = row + (first - iw) * t.ld,
-              .ld = t.ld});
+        const T* from = source + ((id - args.input_box.begin.d) * have.h + ih - args.input_box.begin.h) * have.w + first -
+                        args.input_box.begin.w;
+        pack_columns(from, channel_stride, last - first, row + (first - iw) * t.ld, wide_row);
         std::fill(row + (last - iw) * t.ld, row + t.panel.w * t.ld, T{0});
       }
     }
@@ -248,6 +285,12 @@ class Direct final : public Prepared {
            offsets_[(static_cast<std::size_t>(group * t.chunks + chunk)) * phases + phase];
   }
 
+  /// Two numbers rounded to bfloat16, the first one low.
+  static T in_one_word(T low, T high) {
+    const auto rounded = [](T value) { return std::uint32_t{bfloat16_from_float(static_cast<float>(value))}; };
+    return static_cast<T>(std::bit_cast<float>(rounded(low) | rounded(high) << 16));
+  }
+
   /// [group][chunk][phase][tap][ci][lane], lanes past the last channel zero; then the bias [group][lane].
   void pack_weights(const T* weight, const T* bias) {
     const DirectTiling& t = tiling_;
@@ -268,9 +311,12 @@ class Direct final : public Prepared {
                   for (const Tap& tw : w.taps) {
                     const std::int64_t tap = (td.kernel * p.kernel.h + th.kernel) * p.kernel.w + tw.kernel;
                     for (std::int64_t ci = 0; ci < t.ci; ++ci) {
-                      const T* source = weight + ((group * t.ci + ci) * t.co + co_begin) * kernel + tap;
-                      for (std::int64_t co = 0; co < width; ++co)
-                        *target++ = co_begin + co < t.co ? source[co * kernel] : T{0};
+                      const auto at = [&](std::int64_t channel, std::int64_t co) {
+                        if (channel >= channels_ || co >= t.co) return T{0};
+                        return weight[((group * channels_ + channel) * t.co + co) * kernel + tap];
+                      };
+                      for (std::int64_t co = co_begin; co < co_begin + width; ++co)
+                        *target++ = pairs_ ? in_one_word(at(2 * ci, co), at(2 * ci + 1, co)) : at(ci, co);
                     }
                   }
                 }
@@ -290,8 +336,12 @@ class Direct final : public Prepared {
   Problem problem_;
   Isa isa_;
   int threads_;
+  bool pairs_;
   DirectTiling tiling_;
+  std::int64_t channels_ = problem_.ci / problem_.groups;
   kernels::ProductFn<T> product_ = kernels::product<T>(isa_);
+  kernels::PackFn<T> pack_ = kernels::pack_row<T>(isa_);
+  kernels::NarrowFn narrow_ = kernels::narrow_to_bfloat16();
   Buffer packed_;
   std::vector<std::int64_t> offsets_;  ///< of each group, chunk and phase in packed_
   const T* bias_ = nullptr;
@@ -317,7 +367,8 @@ std::vector<LedgerEntry> ledger(const Query& query) {
     return std::vector<LedgerEntry>{
         {"packed weights",
          Buffer::taken(Direct<T>::packed_elements(query.problem, t) * static_cast<std::int64_t>(sizeof(T)))},
-        {"panels and staging rows", query.threads * Buffer::taken(static_cast<std::int64_t>(Direct<T>::scratch_bytes(t)))}};
+        {"panels and staging rows",
+         query.threads * Buffer::taken(static_cast<std::int64_t>(Direct<T>::scratch_bytes(t, false)))}};
   });
 }
 
@@ -346,8 +397,40 @@ std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const vo
   return std::make_unique<Direct<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias), epilogue);
 }
 
+std::string rejects_pairs(const Query& query) {
+  const Problem& p = query.problem;
+  if (is_strided(p)) return kNoInputStride;
+  if (!p.bfloat16) return "the layer does not ask for bfloat16";
+  if (!query.machine.bfloat16) return "this machine has no AVX-512 BF16";
+  return "";
+}
+
+/// The tiling of words.
+DirectTiling tiling_in_pairs(const Query& query) {
+  return direct_tiling<float>({in_pairs(query.problem), query.machine, query.threads});
+}
+
+double seconds_in_pairs(const Query& query) {
+  return direct_seconds<float>(tiling_in_pairs(query), {in_pairs(query.problem), query.machine, query.threads});
+}
+
+std::vector<LedgerEntry> ledger_in_pairs(const Query& query) {
+  const DirectTiling t = tiling_in_pairs(query);
+  const auto element = static_cast<std::int64_t>(sizeof(float));
+  return {{"packed weights", Buffer::taken(Direct<float>::packed_elements(query.problem, t) * element)},
+          {"panels and staging rows",
+           query.threads * Buffer::taken(static_cast<std::int64_t>(Direct<float>::scratch_bytes(t, true)))}};
+}
+
+std::unique_ptr<Prepared> prepare_pairs(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
+  return std::make_unique<Direct<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias), epilogue,
+                                         /*pairs=*/true);
+}
+
 }  // namespace
 
 constexpr Algorithm kDirect = {"direct", rejects, seconds, ledger, reach, tiles, prepare};
+constexpr Algorithm kGemmBfloat16 = {"gemm_bfloat16", rejects_pairs, seconds_in_pairs, ledger_in_pairs,
+                                     reach,           tiles,         prepare_pairs};
 
 }  // namespace convt3d

@@ -10,6 +10,19 @@ namespace {
 
 constexpr const char* kModule = "ConvTranspose3d";
 
+/// What computing in bfloat16 asks for: that no output has more than one tap.
+void require_one_tap(const ConvTranspose3dOptions& options) {
+  if (options.dtype != DType::kFloat32) {
+    refuse(kModule, "computing in bfloat16 is for dtype float32, found " + std::string(name_of(options.dtype)));
+  }
+  for (int axis = 0; axis < 3; ++axis) {
+    if (options.kernel_size[axis] <= options.stride[axis] && options.dilation[axis] == 1) continue;
+    refuse(kModule, "computing in bfloat16 is for kernels of at most the stride and dilation 1; kernel_size " +
+                        to_string(options.kernel_size) + ", stride " + to_string(options.stride) + " and dilation " +
+                        to_string(options.dilation) + " have more on the " + kAxisNames[axis] + " axis");
+  }
+}
+
 }  // namespace
 
 void validate(const ConvTranspose3dOptions& options) {
@@ -27,6 +40,7 @@ void validate(const ConvTranspose3dOptions& options) {
                         " axis; expected less than stride or dilation there: 0 to " + std::to_string(limit - 1));
   }
   require_computed(kModule, options.dtype, options.device);
+  if (options.bfloat16) require_one_tap(options);
 }
 
 std::string extra_repr(const ConvTranspose3dOptions& options) {

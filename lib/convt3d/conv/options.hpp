@@ -21,6 +21,9 @@ struct ConvTranspose3dOptions {
   Extent3 dilation = 1;
   DType dtype = DType::kFloat32;  ///< kFloat32 or kFloat64
   std::string device = {};        ///< "" or "cpu"
+  /// Input and weight may be rounded to bfloat16, of 8 bits, where the machine multiplies those faster; sums and output stay
+  /// float32. Only for float32, kernel_size <= stride and dilation 1. Not PyTorch's.
+  bool bfloat16 = false;
 };
 
 /// Throws Error{kShape} for the first parameter that is not admissible, naming it, its axis and the admissible range.

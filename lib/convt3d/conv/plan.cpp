@@ -37,7 +37,8 @@ std::int64_t epilogue_bytes(const Plan& plan, int functions) {
   const std::int64_t bytes = p.dtype == DType::kFloat64
                                  ? PackedEpilogue<double>::bytes(functions, p.co, p.groups, plan.machine.isa)
                                  : PackedEpilogue<float>::bytes(functions, p.co, p.groups, plan.machine.isa);
-  return (plan.algorithm == kDirect.name ? 1 : 2) * bytes;
+  const bool alone = plan.algorithm == kDirect.name || plan.algorithm == kGemmBfloat16.name;
+  return (alone ? 1 : 2) * bytes;
 }
 
 }  // namespace

@@ -52,7 +52,8 @@ Problem make_problem(const ConvTranspose3dOptions& options, std::int64_t n, cons
                         .padding = options.padding,
                         .dilation = options.dilation,
                         .bias = options.bias,
-                        .dtype = options.dtype};
+                        .dtype = options.dtype,
+                        .bfloat16 = options.bfloat16};
   // Phases are enumerated: a stride of billions would fill the memory with phases of nothing but bias.
   constexpr std::int64_t kMostStride = 1 << 16;
   for (int axis = 0; axis < 3; ++axis) {
@@ -98,6 +99,7 @@ std::string to_string(const Problem& p) {
   if (is_strided(p)) text += " input stride " + short_size(p.input_stride);
   if (p.groups != 1) text += " g" + std::to_string(p.groups);
   if (p.dtype == DType::kFloat64) text += " float64";
+  if (p.bfloat16) text += " bfloat16";
   return text;
 }
 

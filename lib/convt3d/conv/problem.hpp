@@ -29,6 +29,7 @@ struct Problem {
   Extent3 input_stride = 1;
   bool bias = true;
   DType dtype = DType::kFloat32;
+  bool bfloat16 = false;  ///< ConvTranspose3dOptions::bfloat16
 
   friend bool operator==(const Problem&, const Problem&) = default;
 };

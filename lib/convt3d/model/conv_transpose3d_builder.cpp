@@ -37,6 +37,10 @@ ConvTranspose3dOptions parse_options(const Node& layer, const ConvSaid& said, co
   options.bias = *said.bias;
   options.dilation = layer.extent_or(1, "dilation", 1);
   options.dtype = context.dtype;
+  constexpr std::array<std::string_view, 2> kComputed = {"float32", "bfloat16"};
+  const std::optional<Node> compute = layer.find("compute");
+  if (compute && context.dtype != DType::kFloat32) compute->fail("the stack computes in float64, as a layer's dtype says");
+  options.bfloat16 = compute && compute->word(kComputed) == "bfloat16";
   try {
     validate(options);
   } catch (const Error& error) {

@@ -116,7 +116,7 @@ const std::vector<LayerRow>& layer_table() {
   static const std::vector<LayerRow> table = {
       {"conv_transpose3d",
        {"in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation",
-        "dtype", "device", "output_size", "weights"},
+        "dtype", "device", "compute", "output_size", "weights"},
        build_conv_transpose3d},
       {"conv3d",
        {"in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode",

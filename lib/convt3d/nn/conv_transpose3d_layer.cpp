@@ -9,6 +9,11 @@
 #include "convt3d/nn/element_type.hpp"
 
 namespace convt3d {
+namespace {
+
+constexpr const char* kInBfloat16 = "gemm_bfloat16";  // the algorithm's name
+
+}  // namespace
 
 ConvTranspose3dLayer::ConvTranspose3dLayer(ConvTranspose3d module, std::vector<std::int64_t> output_size,
                                            ChannelUse channels)
@@ -49,6 +54,13 @@ LayerPlan ConvTranspose3dLayer::plan(const Shape& input, const RunOptions& optio
     result.note = "short of stride times input; " + advice + " would reach it";
   }
   result.reach = plan.reach;
+  if (module_.options().bfloat16 && result.algorithm != kInBfloat16) {
+    for (const Candidate& candidate : plan.candidates) {
+      if (candidate.algorithm != kInBfloat16) continue;
+      const std::string why = candidate.rejected.empty() ? result.algorithm + " is faster" : candidate.rejected;
+      result.note += (result.note.empty() ? "" : "; ") + ("computed in float32, not in bfloat16: " + why);
+    }
+  }
   result.ledger = std::move(plan.ledger);
   result.candidates = std::move(plan.candidates);
   return result;

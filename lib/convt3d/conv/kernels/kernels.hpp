@@ -53,6 +53,23 @@ using ProductFn = void (*)(const ProductArgs<T>&);
 template <typename T>
 ProductFn<T> product(Isa isa);
 
+/// The same of words of two bfloat16, low and high: each step adds two products to a float32. `part` is ignored. For
+/// machines with Machine::bfloat16; null where the compiler's target has none.
+ProductFn<float> product_bfloat16();
+
+/// Neighbouring floats into words of two bfloat16, rounded to nearest even, subnormals to zero: source[x*source_ld + 2k] and
+/// the one after it to target[x*target_ld + k], k < pairs, x < columns.
+struct NarrowArgs {
+  const float* source = nullptr;
+  std::int64_t source_ld = 0;
+  std::int64_t columns = 0;
+  std::int64_t pairs = 0;
+  float* target = nullptr;
+  std::int64_t target_ld = 0;
+};
+using NarrowFn = void (*)(const NarrowArgs&);
+NarrowFn narrow_to_bfloat16();
+
 /// Channels into lanes: source[c*channel_stride + x] to target[x*ld + c] for c < channels, x < count; zero for channels <= c
 /// < padded_channels.
 template <typename T>
