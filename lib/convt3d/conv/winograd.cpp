@@ -9,8 +9,8 @@
 // 2. For each residue of d and h and each chunk of output channels, column by column (a vector of channels for one residue
 // of
 //    w), a product per point:  M[point][tile][column] = Σ_ci V[point][tile][ci] · U[point][ci][column],  U = G w, packed
-//    before.
-// 3. Aᵀ on d, h, w takes M to staging rows, interleaved over the residues of w, which are transposed into NCDHW.
+//    before. Points that differ in d alone come one after the other, and Aᵀ on d follows while they are in the first cache.
+// 3. Aᵀ on h and w gives staging rows, interleaved over the residues of w, which are transposed into NCDHW.
 //
 // A residue with one tap, where others have two (k3 s2), is not transformed: its m points are the inputs themselves. Points
 // of d and h are made for one view after the other (transformed or not), so that V holds one view's only; along w all are
@@ -62,9 +62,10 @@ class Winograd final : public Prepared {
   struct Scratch {
     float* panels;
     float* points;    ///< V
-    float* products;  ///< M
+    float* products;  ///< M at the points of d that share one of h and w: [point d][tile][column]
+    float* sums;      ///< these transformed along d: [output d][point h][point w][tile][column]
     float* staging;   ///< [vector of the chunk][cell d][cell h][output w][lane]
-    float* lines[2];  ///< a tile between two axes
+    float* lines;     ///< between two axes
   };
 
   struct Block {
@@ -81,9 +82,9 @@ class Winograd final : public Prepared {
     scratch.panels = memory;
     scratch.points = scratch.panels + t.panel_size;
     scratch.products = scratch.points + t.points_size;
-    scratch.staging = scratch.products + t.products_size;
-    scratch.lines[0] = scratch.staging + t.staging_size;
-    scratch.lines[1] = scratch.lines[0] + t.lines_size / 2;
+    scratch.sums = scratch.products + t.products_size;
+    scratch.staging = scratch.sums + t.sums_size;
+    scratch.lines = scratch.staging + t.staging_size;
     return scratch;
   }
 
@@ -179,156 +180,179 @@ class Winograd final : public Prepared {
     return a.cells.begin + a.first_cell(block.first_tile[i] + tile) - block.first_cell[i];
   }
 
-  /// Calls body(tile, cell d, cell h, cell w) for the block's tiles, cells relative to the block's first.
+  /// Calls body(tile w, count) for groups of tiles along w that lie equally far apart, as many as the lines have room for.
   template <typename Body>
-  void for_each_tile(const Block& block, const Body& body) const {
-    std::int64_t tile = 0;
-    for (std::int64_t td = 0; td < block.tiles.d; ++td) {
-      for (std::int64_t th = 0; th < block.tiles.h; ++th) {
-        for (std::int64_t tw = 0; tw < block.tiles.w; ++tw)
-          body(tile++, place(0, block, td), place(1, block, th), place(2, block, tw));
-      }
+  void for_each_group(const Block& block, const Body& body) const {
+    const WinogradAxis& w = tiling_.axes[2];
+    for (std::int64_t tw = 0, count = 0; tw < block.tiles.w; tw += count) {
+      const std::int64_t run = w.step == 1 ? block.tiles.w : w.step - tw % w.step;
+      count = std::min({tiling_.group, run, block.tiles.w - tw});
+      body(tw, count);
     }
   }
 
-  /// Bᵀ on w, h, d for one vector of channels of every tile, into its lanes of V. A single axis takes only the inputs that
-  /// its residues read.
+  /// Bᵀ on d, h, w for one vector of channels of every tile, into its lanes of V. d and h are transformed for whole rows of
+  /// inputs, which neighbouring tiles share. A single axis takes only the inputs that its residues read.
   void transform_input(const Block& block, const WinogradView& view, std::int64_t v, const float* panel,
                        const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
     const auto& [d, h, w] = t.axes;
     const std::int64_t lanes = t.lanes;
-    const std::int64_t nd = d.points(view.single_d), nh = h.points(view.single_h), nw = t.points_w();
+    const std::int64_t nd = d.points(view.single_d), nh = h.points(view.single_h);
     const std::int64_t row = t.panel.w * lanes, plane = t.panel.h * row;
-    const std::int64_t skip =
-        (view.single_d ? d.single_tap * d.step * plane : 0) + (view.single_h ? h.single_tap * h.step * row : 0);
+    const std::int64_t skip_d = view.single_d ? d.single_tap * d.step : 0;
+    const std::int64_t skip_h = view.single_h ? h.single_tap * h.step : 0;
     const std::int64_t point_stride = block.tile_count() * t.ld();
-    for_each_tile(block, [&](std::int64_t tile, std::int64_t cd, std::int64_t ch, std::int64_t cw) {
-      kernels::LinesArgs on_w{.source = panel + cd * plane + ch * row + cw * lanes + skip,
-                              .source_step = w.step * lanes,
-                              .source_outer = d.step * plane,
-                              .source_inner = h.step * row,
-                              .target = scratch.lines[0],
-                              .target_step = lanes,
-                              .target_outer = nh * nw * lanes,
-                              .target_inner = nw * lanes,
-                              .outer = nd,
-                              .inner = nh};
-      if (w.has(false)) input_[2](on_w);
-      if (w.has(true)) {
-        on_w.source += w.single_tap * on_w.source_step;
-        on_w.target += t.first_point_w(true) * lanes;
-        copy_[2](on_w);
+    const auto on_d = view.single_d ? copy_[0] : input_[0];
+    const auto on_h = view.single_h ? copy_[1] : input_[1];
+    float* const after_d = scratch.lines;  // [point d][tile d][h][column]
+    for_each_group(block, [&](std::int64_t tw, std::int64_t count) {
+      const std::int64_t columns = w.columns(count) * lanes;
+      const std::int64_t volume = t.panel.h * columns;
+      float* const after_h = after_d + nd * block.tiles.d * volume;  // [point d][tile d][point h][tile h][column]
+      for (std::int64_t td = 0; td < block.tiles.d; ++td) {
+        on_d({.source = panel + (place(0, block, td) + skip_d) * plane + place(2, block, tw) * lanes,
+              .source_step = d.step * plane,
+              .source_outer = row,
+              .source_inner = lanes,
+              .target = after_d + td * volume,
+              .target_step = block.tiles.d * volume,
+              .target_outer = columns,
+              .target_inner = lanes,
+              .outer = t.panel.h,
+              .inner = w.columns(count)});
       }
-      const auto on_h = view.single_h ? copy_[1] : input_[1];
-      on_h({.source = scratch.lines[0],
-            .source_step = nw * lanes,
-            .source_outer = nh * nw * lanes,
-            .source_inner = lanes,
-            .target = scratch.lines[1],
-            .target_step = nw * lanes,
-            .target_outer = nh * nw * lanes,
-            .target_inner = lanes,
-            .outer = nd,
-            .inner = nw});
-      const auto on_d = view.single_d ? copy_[0] : input_[0];
-      on_d({.source = scratch.lines[1],
-            .source_step = nh * nw * lanes,
-            .source_outer = 0,
-            .source_inner = lanes,
-            .target = scratch.points + tile * t.ld() + v * lanes,
-            .target_step = nh * nw * point_stride,
-            .target_outer = 0,
-            .target_inner = point_stride,
-            .outer = 1,
-            .inner = nh * nw});
+      for (std::int64_t th = 0; th < block.tiles.h; ++th) {
+        on_h({.source = after_d + (place(1, block, th) + skip_h) * columns,
+              .source_step = h.step * columns,
+              .source_outer = volume,
+              .source_inner = lanes,
+              .target = after_h + th * columns,
+              .target_step = block.tiles.h * columns,
+              .target_outer = nh * block.tiles.h * columns,
+              .target_inner = lanes,
+              .outer = nd * block.tiles.d,
+              .inner = w.columns(count)});
+      }
+      for (std::int64_t i = 0; i < nd * block.tiles.d * block.tiles.h; ++i) {
+        const std::int64_t th = i % block.tiles.h, td = i / block.tiles.h % block.tiles.d;
+        const std::int64_t pd = i / block.tiles.h / block.tiles.d;
+        const std::int64_t tile = (td * block.tiles.h + th) * block.tiles.w + tw;
+        kernels::LinesArgs on_w{.source = after_h + ((pd * block.tiles.d + td) * nh * block.tiles.h + th) * columns,
+                                .source_step = w.step * lanes,
+                                .source_outer = block.tiles.h * columns,
+                                .source_inner = w.spacing() * lanes,
+                                .target = scratch.points + pd * nh * t.points_w() * point_stride + tile * t.ld() + v * lanes,
+                                .target_step = point_stride,
+                                .target_outer = t.points_w() * point_stride,
+                                .target_inner = t.ld(),
+                                .outer = nh,
+                                .inner = count};
+        if (w.has(false)) input_[2](on_w);
+        if (w.has(true)) {
+          on_w.source += w.single_tap * on_w.source_step;
+          on_w.target += t.first_point_w(true) * point_stride;
+          copy_[2](on_w);
+        }
+      }
     });
   }
 
   /// The products of one unit, columns after columns, and their way into the staging rows.
   void multiply(const Block& block, std::int64_t rd, std::int64_t rh, std::int64_t chunk, const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
+    const auto& [d, h, w] = t.axes;
     const std::int64_t tiles = block.tile_count();
-    const std::int64_t points_dh = t.axes[0].points(t.axes[0].is_single(rd)) * t.axes[1].points(t.axes[1].is_single(rh));
+    const std::int64_t nd = d.points(d.is_single(rd)), nh = h.points(h.is_single(rh));
+    const auto on_d = d.is_single(rd) ? copy_[0] : output_[0];
     const float* u = weights_.unit(block.group, chunk, rd, rh);
     for (const WinogradColumns& columns : weights_.columns(chunk)) {
       const auto nr = static_cast<std::int64_t>(columns.entries.size());
-      const std::int64_t nw = t.axes[2].points(columns.single);
-      const std::int64_t first_w = t.first_point_w(columns.single);
+      const std::int64_t nw = w.points(columns.single), first_w = t.first_point_w(columns.single);
+      const std::int64_t size = tiles * nr * t.lanes;
       constexpr kernels::ProductTap kOnlyTap;
-      float* m = scratch.products;
-      for (std::int64_t dh = 0; dh < points_dh; ++dh) {
-        for (std::int64_t pw = 0; pw < nw; ++pw, u += t.ci * nr * t.lanes, m += tiles * nr * t.lanes) {
-          kernels::ProductArgs<float> args{.a = scratch.points + (dh * t.points_w() + first_w + pw) * tiles * t.ld(),
-                                           .lda = t.ld(),
-                                           .positions = tiles,
-                                           .taps = &kOnlyTap,
-                                           .tap_count = 1,
-                                           .k = t.ci,
-                                           .part = kWinogradPart,
-                                           .b = u,
-                                           .nr = static_cast<int>(nr),
-                                           .init = nullptr,
-                                           .c = {},
-                                           .ldc = nr * t.lanes};
-          for (std::int64_t j = 0; j < nr; ++j) args.c[j] = m + j * t.lanes;
+      for (std::int64_t hw = 0; hw < nh * nw; ++hw) {
+        const std::int64_t point = hw / nw * t.points_w() + first_w + hw % nw;
+        kernels::ProductArgs<float> args{.a = nullptr,
+                                         .lda = t.ld(),
+                                         .positions = tiles,
+                                         .taps = &kOnlyTap,
+                                         .tap_count = 1,
+                                         .k = t.ci,
+                                         .part = t.part,
+                                         .b = nullptr,
+                                         .nr = static_cast<int>(nr),
+                                         .init = nullptr,
+                                         .c = {},
+                                         .ldc = nr * t.lanes};
+        for (std::int64_t pd = 0; pd < nd; ++pd, u += t.ci * nr * t.lanes) {
+          args.a = scratch.points + (pd * nh * t.points_w() + point) * tiles * t.ld();
+          args.b = u;
+          for (std::int64_t j = 0; j < nr; ++j) args.c[j] = scratch.products + pd * size + j * t.lanes;
           product_(args);
         }
+        on_d({.source = scratch.products,
+              .source_step = size,
+              .source_outer = 0,
+              .source_inner = t.lanes,
+              .target = scratch.sums + hw * size,
+              .target_step = nh * nw * size,
+              .target_outer = 0,
+              .target_inner = t.lanes,
+              .outer = 1,
+              .inner = tiles * nr});
       }
       for (std::int64_t j = 0; j < nr; ++j) {
         const auto [vector, rw] = columns.entries[static_cast<std::size_t>(j)];
         const float* bias = weights_.bias(block.group, chunk * t.chunk_vectors + vector);
-        transform_output(block, {rd, rh, rw}, scratch.products + j * t.lanes, nr * t.lanes, bias,
+        transform_output(block, rh, rw, scratch.sums + j * t.lanes, nr * t.lanes, bias,
                          scratch.staging + vector * (t.staging_size / t.chunk_vectors) + rw * t.lanes, scratch);
       }
     }
   }
 
-  /// Aᵀ on d, h, w for one column of every tile, which stands at products[(point*tiles + tile)*pitch].
-  void transform_output(const Block& block, const std::array<std::int64_t, 3>& residues, const float* products,
-                        std::int64_t pitch, const float* bias, float* staging, const Scratch& scratch) const {
+  /// Aᵀ on h and w for one column of every tile, which stands at sums[((output d * points h * points w + point)*tiles +
+  /// tile)*pitch].
+  void transform_output(const Block& block, std::int64_t rh, std::int64_t rw, const float* sums, std::int64_t pitch,
+                        const float* bias, float* staging, const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
     const auto& [d, h, w] = t.axes;
     const std::int64_t lanes = t.lanes;
-    const std::int64_t nh = h.points(h.is_single(residues[1])), nw = w.points(w.is_single(residues[2]));
-    const std::int64_t md = d.scheme.outputs, mh = h.scheme.outputs;
+    const std::int64_t nh = h.points(h.is_single(rh)), nw = w.points(w.is_single(rw));
+    const std::int64_t mh = h.scheme.outputs;
     const std::int64_t point_stride = block.tile_count() * pitch;
     const std::int64_t cell = w.cells.stride * lanes, row = t.span.w * cell, plane = t.span.h * row;
-    const auto fn = [&](std::size_t a) { return t.axes[a].is_single(residues[a]) ? copy_[a] : output_[a]; };
-    const std::array<kernels::LinesFn, 3> fns = {fn(0), fn(1), fn(2)};
-    for_each_tile(block, [&](std::int64_t tile, std::int64_t cd, std::int64_t ch, std::int64_t cw) {
-      fns[0]({.source = products + tile * pitch,
-              .source_step = nh * nw * point_stride,
-              .source_outer = 0,
-              .source_inner = point_stride,
-              .target = scratch.lines[0],
-              .target_step = nh * nw * lanes,
-              .target_outer = 0,
-              .target_inner = lanes,
-              .outer = 1,
-              .inner = nh * nw});
-      fns[1]({.source = scratch.lines[0],
-              .source_step = nw * lanes,
-              .source_outer = nh * nw * lanes,
-              .source_inner = lanes,
-              .target = scratch.lines[1],
-              .target_step = nw * lanes,
-              .target_outer = mh * nw * lanes,
-              .target_inner = lanes,
-              .outer = md,
-              .inner = nw});
-      fns[2]({.source = scratch.lines[1],
-              .source_step = lanes,
-              .source_outer = mh * nw * lanes,
-              .source_inner = nw * lanes,
-              .target = staging + cd * plane + ch * row + cw * cell,
-              .target_step = w.step * cell,
-              .target_outer = d.step * plane,
-              .target_inner = h.step * row,
-              .outer = md,
-              .inner = mh,
-              .init = bias});
-    });
+    const auto on_h = h.is_single(rh) ? copy_[1] : output_[1];
+    const auto on_w = w.is_single(rw) ? copy_[2] : output_[2];
+    float* const after_h = scratch.lines;  // [output h][point w][tile]
+    for (std::int64_t i = 0; i < block.tiles.d * block.tiles.h; ++i) {
+      float* const to = staging + place(0, block, i / block.tiles.h) * plane + place(1, block, i % block.tiles.h) * row;
+      for_each_group(block, [&](std::int64_t tw, std::int64_t count) {
+        for (std::int64_t od = 0; od < d.scheme.outputs; ++od) {
+          on_h({.source = sums + od * nh * nw * point_stride + (i * block.tiles.w + tw) * pitch,
+                .source_step = nw * point_stride,
+                .source_outer = point_stride,
+                .source_inner = pitch,
+                .target = after_h,
+                .target_step = nw * count * lanes,
+                .target_outer = count * lanes,
+                .target_inner = lanes,
+                .outer = nw,
+                .inner = count});
+          on_w({.source = after_h,
+                .source_step = count * lanes,
+                .source_outer = nw * count * lanes,
+                .source_inner = lanes,
+                .target = to + od * d.step * plane + place(2, block, tw) * cell,
+                .target_step = w.step * cell,
+                .target_outer = h.step * row,
+                .target_inner = w.spacing() * cell,
+                .outer = mh,
+                .inner = count,
+                .init = bias});
+        }
+      });
+    }
   }
 
   void store(const RunArgs& args, const Block& block, std::int64_t rd, std::int64_t rh, std::int64_t chunk,

@@ -33,6 +33,10 @@ struct WinogradAxis {
   std::int64_t first_cell(std::int64_t tile) const { return tile / step * step * scheme.outputs + tile % step; }
   /// First cell of the run that a tile belongs to, from the axis's first.
   std::int64_t first_of_run(std::int64_t tile) const { return tile / step * step * scheme.outputs; }
+  /// Cells from one tile to the next of a group: of neighbouring tiles, or with a step of those of one run.
+  std::int64_t spacing() const { return step == 1 ? scheme.outputs : 1; }
+  /// Inputs that the points of such a group are made from.
+  std::int64_t columns(std::int64_t count) const { return (count - 1) * spacing() + (scheme.points() - 1) * step + 1; }
   /// Cells that `count` tiles from `tile` on cover, from the first of its run.
   std::int64_t cells_covered(std::int64_t tile, std::int64_t count) const;
 };
@@ -58,14 +62,17 @@ struct WinogradTiling {
   std::int64_t ci_vectors = 1;
   std::int64_t chunk_vectors = 1;  ///< vectors of output channels that are stored together
   std::int64_t chunks = 1;
+  std::int64_t part = 1;            ///< channels summed at a time: one of kWinogradParts
   std::vector<WinogradView> views;  ///< those that residues have
   Extent3 block;                    ///< tiles of a task
   Extent3 blocks;
   std::int64_t splits = 1;  ///< tasks that share a block, each with its own units
   Extent3 span;             ///< cells of a block
   Extent3 panel;            ///< inputs of a block
+  std::int64_t group = 1;   ///< tiles along w that are transformed together
   std::int64_t panels = 1;  ///< vectors of input channels packed at once
-  std::int64_t panel_size = 0, points_size = 0, products_size = 0, staging_size = 0, lines_size = 0;  ///< floats
+  std::int64_t panel_size = 0, points_size = 0, products_size = 0, sums_size = 0, staging_size = 0,
+               lines_size = 0;  ///< floats
 
   /// Floats from one tile's input channels to the next one's; off the powers of two that compete for one cache set.
   std::int64_t ld() const { return (ci_vectors + (ci_vectors % 4 == 0 ? 1 : 0)) * lanes; }
@@ -78,13 +85,18 @@ struct WinogradTiling {
     return (axes[2].has(false) ? axes[2].points(false) : 0) + (axes[2].has(true) ? axes[2].points(true) : 0);
   }
   std::int64_t first_point_w(bool single) const { return single && axes[2].has(false) ? axes[2].points(false) : 0; }
-  std::int64_t scratch_floats() const { return panel_size + points_size + products_size + staging_size + lines_size; }
+  /// Whether no block's rows begin or end within a vector of the output: only whole ones go past the caches.
+  bool rows_whole(const Problem& problem) const;
+  std::int64_t scratch_floats() const {
+    return panel_size + points_size + products_size + sums_size + staging_size + lines_size;
+  }
 };
 
 inline constexpr std::int64_t kWinogradColumns = 2;  ///< vectors per product: 14 x 2 accumulators fill the registers best
 
-/// Channels summed at a time: half as many would round 0.7 times as much, and take 3 % longer where there are 128.
-inline constexpr std::int64_t kWinogradPart = 128;
+/// Channels that may be summed at a time. Fewer round less, which allows larger tiles, and take longer: 12 % of the
+/// products' time where there are two parts of 32.
+inline constexpr std::int64_t kWinogradParts[] = {128, 32};
 
 /// Columns of a chunk in the order in which they are multiplied and packed.
 std::vector<WinogradColumns> winograd_columns(const WinogradTiling& tiling, std::int64_t chunk);

@@ -78,8 +78,8 @@ const float* WinogradWeights::bias(std::int64_t group, std::int64_t co_vector) c
 void WinogradWeights::pack_unit(const float* weight, const Unit& unit) {
   const WinogradTiling& t = tiling_;
   const std::int64_t kernel = problem_.kernel.d * problem_.kernel.h * problem_.kernel.w;
-  const std::int64_t points_dh =
-      t.axes[0].points(t.axes[0].is_single(unit.rd)) * t.axes[1].points(t.axes[1].is_single(unit.rh));
+  const std::int64_t nd = t.axes[0].points(t.axes[0].is_single(unit.rd));
+  const std::int64_t points_dh = nd * t.axes[1].points(t.axes[1].is_single(unit.rh));
   float* target = static_cast<float*>(packed_.data()) + unit.offset;
   for (const WinogradColumns& c : columns(unit.chunk)) {
     const auto nr = static_cast<std::int64_t>(c.entries.size());
@@ -91,8 +91,9 @@ void WinogradWeights::pack_unit(const float* weight, const Unit& unit) {
         const std::int64_t co = (unit.chunk * t.chunk_vectors + vector) * t.lanes + j % t.lanes;
         const bool real = co < t.co;
         if (real) transform(weight + ((unit.group * t.ci + ci) * t.co + co) * kernel, {unit.rd, unit.rh, rw}, points);
-        for (std::int64_t point = 0; point < count; ++point) {
-          target[(point * t.ci + ci) * nr * t.lanes + j] =
+        for (std::int64_t i = 0; i < count; ++i) {  // points of d are neighbours
+          const std::int64_t point = i % nd * (count / nd) + i / nd;
+          target[(i * t.ci + ci) * nr * t.lanes + j] =
               real ? static_cast<float>(points[static_cast<std::size_t>(point)]) : 0.0F;
         }
       }

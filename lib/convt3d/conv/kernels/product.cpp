@@ -10,6 +10,7 @@
 // sqrt(n/p).
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convt3d/conv/kernels/product.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -30,6 +31,9 @@ constexpr int kMr[kMaxNr + 1] = {0, 16, 14, 9};
 // 16 registers: 12 x 1 + 1 + 1 = 14,  6 x 2 + 2 + 1 = 15,  4 x 3 + 3 + 1 = 16
 constexpr int kMr[kMaxNr + 1] = {0, 12, 6, 4};
 #endif
+
+/// How far ahead of their use weights are asked for, in elements: they come from behind the second cache, or from memory.
+constexpr std::int64_t kPrefetch = 1024;
 
 /// Terms [k_begin, k_end) of taps [tap_begin, tap_end).
 struct Part {
@@ -62,6 +66,8 @@ void micro_kernel(const ProductArgs<T>& args, std::int64_t first, const Part& pa
 #pragma GCC unroll 4
       for (int j = 0; j < nr; ++j) row[j] = hn::Load(d, b + j * kLanes);
       b += nr * kLanes;
+#pragma GCC unroll 4
+      for (int j = 0; j < nr; ++j) hwy::Prefetch(b + kPrefetch + j * kLanes);
 #pragma GCC unroll 16
       for (int i = 0; i < mr; ++i) {
         const V x = hn::Set(d, a[i / 3][(i % 3) * lda]);
