@@ -367,7 +367,7 @@ TEST_F(FindConfig, ListsABrokenFileWithItsFault) {
 
 TEST_F(FindConfig, SaysWhatThereIs) {
   expect_refused([] { find_config("trilinaer_x2"); },
-                 {"trilinaer_x2", "did you mean \"trilinear_x2\"?", "nearest_x2, trilinear_x2"}, ErrorKind::kConfig);
+                 {"trilinaer_x2", "did you mean \"trilinear_x2\"?", "cubic_x2, decoder_64_32"}, ErrorKind::kConfig);
   expect_refused([] { find_config("schema"); }, {"no such config"}, ErrorKind::kConfig);
   expect_refused([&] { find_config(folder_.path().string()); }, {"no such config"}, ErrorKind::kConfig);
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "convt3d/model/model.hpp"
@@ -41,8 +42,28 @@ TEST(ShippedConfigs, AreAllThereWithADescriptionAndLoadWithoutWarnings) {
     EXPECT_TRUE(model.warnings.empty()) << model.warnings.front();
     EXPECT_EQ(model.sha256.size(), 64u);
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"bspline3_x2", "cubic_x2", "decoder_64_32", "lanczos3_x2", "nearest_x2",
-                                             "trilinear_x2", "trilinear_z4"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"autoencoder", "bspline3_x2", "cubic_x2", "decoder_64_32", "espcn3d_x2",
+                                             "fsrcnn3d_x2", "gan3d", "lanczos3_x2", "monai_unet", "nearest_x2",
+                                             "nnunet_decoder", "residual_sr_x2", "trilinear_x2", "trilinear_z4", "vnet"}));
+}
+
+TEST(ShippedConfigs, GiveTheShapesThatTheirDescriptionsSay) {
+  const std::vector<std::tuple<std::string, Shape, Shape>> networks = {
+      {"autoencoder", {1, 4, 3, 4, 5}, {1, 1, 12, 16, 20}},  {"espcn3d_x2", {2, 1, 3, 4, 5}, {2, 1, 6, 8, 10}},
+      {"fsrcnn3d_x2", {2, 1, 3, 4, 5}, {2, 1, 6, 8, 10}},    {"gan3d", {1, 200, 1, 1, 1}, {1, 1, 32, 32, 32}},
+      {"monai_unet", {1, 1, 4, 6, 8}, {1, 2, 4, 6, 8}},      {"nnunet_decoder", {1, 320, 1, 1, 2}, {1, 32, 16, 16, 32}},
+      {"residual_sr_x2", {2, 1, 3, 4, 5}, {2, 1, 6, 8, 10}}, {"vnet", {1, 16, 4, 6, 8}, {1, 32, 4, 6, 8}},
+  };
+  for (const auto& [name, input, expected] : networks) {
+    SCOPED_TRACE(name);
+    const Model model = load_shipped(name);
+    EXPECT_EQ(model.in_channels, input[1]);
+    EXPECT_NE(model.description.find("Seeded random weights"), std::string::npos);
+    const Tensor volumes = Tensor::from(testing_support::standard_normal<float>(element_count(input), 1), input);
+    const Tensor output = model.layers.forward(volumes, {.threads = 2});
+    EXPECT_EQ(output.shape(), expected);
+    EXPECT_TRUE(std::ranges::all_of(output.values<float>(), [](float value) { return std::isfinite(value); }));
+  }
 }
 
 class Interpolating : public testing::TestWithParam<std::string> {};
