@@ -119,6 +119,25 @@ class Inspect(ToolTest):
         report = self.inspected(self.folder / "draft.json", "--shape", "4,4,4")
         self.assertEqual(report["layers"][2]["output_shape"], [1, 3, 8, 8, 8])
 
+    def test_tells_norms_by_their_tensors_and_names(self):
+        norm = {"weight": weight(24), "bias": weight(24)}
+        running = {"running_mean": weight(24), "running_var": weight(24) ** 2}
+        modules = {"0.conv": {"weight": weight(24, 2, 3, 3, 3)}, "0.gn": norm, "1.norm": norm, "2.norm": norm | running,
+                   "3.instance": norm | running, "4.act": {"weight": weight(24)}, "5.conv": {"weight": weight(1, 3, 3, 3, 3)}}
+        arrays = {f"{name}.{state}": array for name, states in modules.items() for state, array in states.items()}
+        path = write_safetensors(self.folder / "m.safetensors", arrays)
+        done = self.inspect("--make-config", path, "-o", self.folder / "draft.json")
+        self.assertIn("number of groups is a guess", done.stderr)
+        self.assertIn("a pixel_shuffle3d by 2", done.stderr)
+        layers = json.loads((self.folder / "draft.json").read_text())["layers"]
+        self.assertEqual([layer["type"] for layer in layers],
+                         ["conv3d", "group_norm", "instance_norm3d", "batch_norm3d", "instance_norm3d", "prelu", "pixel_shuffle3d",
+                          "conv3d"])
+        self.assertEqual(layers[1]["num_groups"], 8)
+        report = self.inspected(self.folder / "draft.json", "--shape", "4,4,4")
+        self.assertEqual(report["layers"][-1]["output_shape"], [1, 1, 8, 8, 8])
+        self.assertIn("track_running_stats=True", report["layers"][4]["repr"])
+
     def test_drafts_a_module_whose_keys_the_prefix_takes_whole(self):
         draft = json.loads(self.inspect("--make-config", self.decoder(), "--prefix", "decoder.transpconvs.0.").stdout)
         self.assertEqual(draft["layers"][0]["weights"], {"bias": "bias", "weight": "weight"})

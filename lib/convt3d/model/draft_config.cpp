@@ -1,6 +1,7 @@
 #include "convt3d/model/draft_config.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -8,7 +9,6 @@
 #include <utility>
 
 #include "convt3d/base/error.hpp"
-#include "convt3d/model/layer_table.hpp"
 
 namespace convt3d {
 namespace {
@@ -44,16 +44,21 @@ std::vector<Module> modules_of(const TensorFile& tensors, const std::string& pre
   return modules;
 }
 
-bool layer_is_known(std::string_view type) {
-  const std::vector<LayerRow>& table = layer_table();
-  return std::any_of(table.begin(), table.end(), [&](const LayerRow& row) { return row.type == type; });
-}
-
-bool says_transposed(std::string name) {
+/// Whether a module's name has one of the words, in letters of either case.
+bool says(std::string name, std::initializer_list<std::string_view> words) {
   std::transform(name.begin(), name.end(), name.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-  return name.find("transp") != std::string::npos || name.find("deconv") != std::string::npos ||
-         name.find("up") != std::string::npos;
+  return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return name.find(word) != name.npos; });
+}
+
+/// The last part of "decoder.up1.gn".
+std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
+/// As many as networks have most often, 32, or the largest power of two below it that divides the channels.
+std::int64_t usual_groups(std::int64_t channels) {
+  std::int64_t groups = 32;
+  while (channels % groups != 0) groups /= 2;
+  return groups;
 }
 
 /// One number where the three are equal.
@@ -123,7 +128,8 @@ class Drafter {
   }
 
   void add_convolution(const Module& module, const Shape& weight) {
-    const bool named = says_transposed(prefix_ + module.name);
+    shuffle_before(module, weight);
+    const bool named = says(prefix_ + module.name, {"transp", "deconv", "up"});
     const bool fits_transposed = !channels_ || weight[0] == *channels_;
     const bool fits_plain = !channels_ || weight[1] == *channels_;
     if (!fits_transposed && !fits_plain) {
@@ -133,13 +139,22 @@ class Drafter {
     }
     const bool transposed = fits_transposed && (named || !fits_plain);
     if (transposed != named) notes_.push_back(place(module) + ": its channels say more of its kind than its name");
-    if (!transposed && !layer_is_known("conv3d")) {
-      leave_out(module, "a conv3d, which configs cannot have yet");
-      return;
-    }
     const Extent3 kernel(weight[2], weight[3], weight[4]);
     transposed ? append(doubling(module, kernel), module) : append(keeping(module, kernel), module);
     channels_ = transposed ? weight[1] : weight[0];
+  }
+
+  /// Channels that are r³ times those that a convolution takes, and no others, become blocks of voxels.
+  void shuffle_before(const Module& module, const Shape& weight) {
+    if (!channels_ || weight[0] == *channels_ || weight[1] == *channels_) return;
+    for (const std::int64_t r : {2, 3, 4}) {
+      if (*channels_ != r * r * r * weight[1]) continue;
+      layers_.push_back({{"type", "pixel_shuffle3d"}, {"upscale_factor", r}});
+      notes_.push_back("before " + label(module) + ": a pixel_shuffle3d by " + std::to_string(r) + ", since " +
+                       std::to_string(*channels_) + " channels arrive and it takes " + std::to_string(weight[1]));
+      channels_ = weight[1];
+      return;
+    }
   }
 
   /// Stride 2 wherever the kernel is longer than 1: out = (in-1)·2 - 2·padding + k + output_padding = 2·in.
@@ -171,24 +186,28 @@ class Drafter {
 
   /// A norm, or a prelu with a slope for each channel or for all.
   void add_channelwise(const Module& module, std::int64_t count) {
-    const bool slopes = module.find("bias") == nullptr;
-    const bool batch = module.find("running_mean") != nullptr;
-    const std::string type = batch ? "batch_norm3d" : slopes ? "prelu" : "instance_norm3d";
-    if (!layer_is_known(type)) {
-      leave_out(module, "a " + type + ", which configs cannot have yet");
-      return;
-    }
+    const std::string type = type_of_channelwise(module);
     if (channels_ && count != *channels_ && !(type == "prelu" && count == 1)) {
       leave_out(module, std::to_string(*channels_) + " channels arrive, it has " + std::to_string(count));
       return;
     }
     Json layer = {{"type", type}};
-    if (type == "instance_norm3d") {
+    if (type == "group_norm") {
+      layer["num_groups"] = usual_groups(count);
+      notes_.push_back(place(module) + ": a GroupNorm by its name; its number of groups is a guess");
+    } else if (type == "instance_norm3d" && module.find("running_mean") == nullptr) {
       layer["affine"] = true;
       notes_.push_back(place(module) + ": taken for an InstanceNorm3d; a GroupNorm's tensors look the same");
     }
     append(std::move(layer), module);
     if (!channels_ && count > 1) channels_ = count;
+  }
+
+  static std::string type_of_channelwise(const Module& module) {
+    if (module.find("bias") == nullptr && module.find("running_mean") == nullptr) return "prelu";
+    const std::string name = last_part(module.name);
+    if (module.find("running_mean") != nullptr) return says(name, {"inst"}) ? "instance_norm3d" : "batch_norm3d";
+    return says(name, {"gn", "group"}) ? "group_norm" : "instance_norm3d";
   }
 
   std::string file_;
