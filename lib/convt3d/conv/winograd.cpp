@@ -196,7 +196,7 @@ class Winograd final : public Prepared {
   void transform_input(const Block& block, const WinogradView& view, std::int64_t v, const float* panel,
                        const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
-    const auto& [d, h, w] = t.axes;
+    const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
     const std::int64_t lanes = t.lanes;
     const std::int64_t nd = d.points(view.single_d), nh = h.points(view.single_h);
     const std::int64_t row = t.panel.w * lanes, plane = t.panel.h * row;
@@ -261,7 +261,7 @@ class Winograd final : public Prepared {
   /// The products of one unit, columns after columns, and their way into the staging rows.
   void multiply(const Block& block, std::int64_t rd, std::int64_t rh, std::int64_t chunk, const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
-    const auto& [d, h, w] = t.axes;
+    const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
     const std::int64_t tiles = block.tile_count();
     const std::int64_t nd = d.points(d.is_single(rd)), nh = h.points(h.is_single(rh));
     const auto on_d = d.is_single(rd) ? copy_[0] : output_[0];
@@ -316,7 +316,7 @@ class Winograd final : public Prepared {
   void transform_output(const Block& block, std::int64_t rh, std::int64_t rw, const float* sums, std::int64_t pitch,
                         const float* bias, float* staging, const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
-    const auto& [d, h, w] = t.axes;
+    const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
     const std::int64_t lanes = t.lanes;
     const std::int64_t nh = h.points(h.is_single(rh)), nw = w.points(w.is_single(rw));
     const std::int64_t mh = h.scheme.outputs;
@@ -358,7 +358,7 @@ class Winograd final : public Prepared {
   void store(const RunArgs& args, const Block& block, std::int64_t rd, std::int64_t rh, std::int64_t chunk,
              float* staging) const {
     const WinogradTiling& t = tiling_;
-    const auto& [d, h, w] = t.axes;
+    const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
     const Box3& box = args.output_box;
     const Extent3 have = box.extent();
     const std::int64_t channel_stride = have.d * have.h * have.w;

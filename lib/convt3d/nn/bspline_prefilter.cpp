@@ -62,7 +62,7 @@ void filter(T* first, const Lines& lines) {
 template <typename T>
 void filter_volumes(const TensorView& volumes, int threads) {
   auto* const data = static_cast<T*>(volumes.data);
-  const auto [d, h, w] = std::array{volumes.extent.d, volumes.extent.h, volumes.extent.w};
+  const std::int64_t d = volumes.extent.d, h = volumes.extent.h, w = volumes.extent.w;
   const std::int64_t count = volumes.n * volumes.c;
   constexpr std::int64_t kGrainElements = std::int64_t{1} << 16;
   const auto run = [&](const Lines& lines, std::int64_t parts, const auto& first_of_part) {
