@@ -172,12 +172,12 @@ class VanishingFolder(ToolTest):
                 self.assertFalse(folder.exists())
 
     def test_before_writing(self):
-        source = self.volume("a.nii", noise((120, 120, 120)))
+        source = self.volume("a.nii", noise((100, 100, 100)))
         weights = {"weight": {"init": "kaiming_uniform", "seed": 1}}
-        config = self.config({**conv(31, padding=15), "weights": weights})
+        config = self.config({**conv(21, padding=10), "weights": weights})
         folder = self.folder / "out"
         folder.mkdir()
-        process = self.start(source, "-c", config, "-o", folder / "up.nii.gz")
+        process = self.start(source, "-c", config, "-o", folder / "up.nii.gz", "-j1")  # seconds on any machine
         time.sleep(0.3)
         shutil.rmtree(folder)
         _, errors = process.communicate(timeout=60)
