@@ -187,6 +187,21 @@ Sequential branched() {
   return stack;
 }
 
+Sequential there_and_back(std::unique_ptr<Layer> between) {
+  Sequential stack =
+      stack_of(make_layer(Normalize{}), conv({.in_channels = 2, .out_channels = 4, .kernel_size = 3, .padding = 1}),
+               std::move(between), up({.in_channels = 4, .out_channels = 2, .kernel_size = 2, .stride = 2}));
+  stack.append(make_layer(Denormalize{}), "", 0);
+  return stack;
+}
+
+TEST(Slabs, AreTakenBackToTheRangeOfTheWhole) {
+  expect_slabs_to_keep_bits(there_and_back(make_layer(ReLU{})), normal({1, 2, 9, 6, 8}));
+  // Behind a layer that is taken as a whole the range is not there any more: so is denormalize.
+  const Sequential stack = there_and_back(make_layer(BSplinePrefilter{}));
+  EXPECT_FALSE(stack.plan({1, 2, 9, 6, 8})[4].reach);
+}
+
 TEST(Slabs, OfBranchesHaveTheBitsOfTheWhole) {
   for (const std::size_t begin : {0, 1, 3, 5, 6}) {
     SCOPED_TRACE("from layer " + std::to_string(begin) + " on");

@@ -121,6 +121,7 @@ class DenormalizeLayer final : public DenormalizingLayer {
   LayerPlan plan(const Shape& input, const RunOptions&) const override {
     LayerPlan plan = in_place_plan(output_shape(input), "pointwise", "in place");
     plan.flops = 2 * static_cast<double>(element_count(input));
+    plan.reach = pointwise_reach(input);
     return plan;
   }
 

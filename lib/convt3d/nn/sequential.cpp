@@ -1,5 +1,6 @@
 #include "convt3d/nn/sequential.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -160,6 +161,13 @@ std::string Sequential::note_on_grids(std::size_t index, const std::vector<Sampl
          " and " + triple(here.offset);
 }
 
+bool Sequential::lender_is_in_reach(std::size_t index, const std::vector<LayerPlan>& plans) const {
+  const std::optional<std::size_t> lender = lender_of(index);
+  if (!lender) return true;
+  return std::all_of(plans.begin() + static_cast<std::ptrdiff_t>(*lender), plans.end(),
+                     [](const LayerPlan& plan) { return plan.reach.has_value(); });
+}
+
 std::vector<LayerPlan> Sequential::plan(const Shape& input, const RunOptions& options) const {
   std::vector<LayerPlan> plans;
   std::vector<Shape> shapes = {input};
@@ -178,6 +186,7 @@ std::vector<LayerPlan> Sequential::plan(const Shape& input, const RunOptions& op
       plan.in_place = false;
       plan.reason = "on a copy, since layer " + std::to_string(*last_taker_of(source)) + " takes its input too";
     }
+    if (!lender_is_in_reach(i, plans)) plan.reach.reset();
     if (entry.join && plan.note.empty()) plan.note = note_on_grids(i, samplings);
     if (source != static_cast<std::int64_t>(i) - 1) {
       const std::string name = source == kInput ? "" : layers_[static_cast<std::size_t>(source)].name;

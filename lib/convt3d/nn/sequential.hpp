@@ -75,6 +75,9 @@ class Sequential {
   bool input_is_taken_again(std::size_t index) const;
   /// Throws where a layer cannot be done with what another has found out.
   void require_lender_fits(std::size_t index, const std::vector<Shape>& shapes) const;
+  /// Whether what the layer is done with is there in a run by planes: no layer since is taken as a whole. `plans` are those
+  /// of the layers before it.
+  bool lender_is_in_reach(std::size_t index, const std::vector<LayerPlan>& plans) const;
   /// Whether a later layer is done with this one's statistics.
   bool lends(std::size_t index) const;
   /// Its input, out of the volumes that are there; moved out where nobody takes it again.

@@ -162,7 +162,7 @@ ConstTensorView SlabRunner::run(const Planes& output, const Sources& sources, co
       if (const auto joined = joined_volume(stack_, i)) {
         const Source second = source_of(*joined);
         stack_.join(i)->join_planes(run, second.voxels, second.planes, layer_run.options());
-      } else if (const auto known = statistics.find(i); known != statistics.end()) {
+      } else if (const auto known = statistics.find(stack_.lender_of(i).value_or(i)); known != statistics.end()) {
         run_alone(run, options.threads,
                   [&](Tensor planes) { return layer.forward_with(std::move(planes), 0, *known->second, options); });
       } else {
