@@ -94,6 +94,27 @@ class Shape(ToolTest):
         config = self.config(*[conv(1, stride=1 << 20)] * 3)
         self.refused(5, ["a.nii"], self.volume("a.nii"), "-c", config, "-n")
 
+    def test_layers_that_cannot_take_the_volume(self):
+        shuffle = [{"type": "concat", "from": "input"}, {"type": "pixel_shuffle3d", "upscale_factor": 2}]
+        for layers, expected in (
+            (shuffle, "layer 1 (pixel_shuffle3d): channels are shuffled into blocks of 8 voxels, but the input has 2 channels"),
+            ([{"type": "upsample", "scale_factor": 0.1}], "a depth of 7 voxels would have none"),
+            ([{"type": "upsample", "size": [2147483647, 1, 1]}], "a depth passes 2^20 voxels"),
+            ([{"type": "upsample", "scale_factor": 2, "name": "u"}, {"type": "add", "from": "input"}], "(1, 1, 7, 6, 5)"),
+            ([{"type": "normalize", "mean": [1, 2], "std": 1}], "the model takes 2 channels"),
+            ([{"type": "normalize", "name": "n"}, {"type": "concat", "from": "n"}, {"type": "concat", "from": "n"},
+              {"type": "denormalize", "from": "n"}], None),
+            ([{"type": "concat", "from": "input", "name": "two"}, {"type": "normalize", "name": "n"},
+              {"type": "concat", "from": "two"}, {"type": "denormalize", "from": "n"}], "2 normalised channels, but 4 channels"),
+        ):
+            with self.subTest(layers):
+                command = [self.volume("a.nii"), "-c", self.config(*layers), "-n"]
+                self.run_tool(*command) if expected is None else self.refused(5, ["a.nii", expected], *command)
+
+    def test_norms_of_one_voxel(self):
+        for layer in ({"type": "instance_norm3d", "num_features": 1}, {"type": "group_norm", "num_groups": 1, "num_channels": 1}):
+            self.refused(5, ["more than one value"], self.volume("a.nii", ramp((1, 1, 1))), "-c", self.config(layer), "-n")
+
     def test_reflection_wider_than_the_volume(self):
         config = self.config({"type": "pad", "mode": "reflect", "padding": 5})
         self.refused(5, ["a.nii"], self.volume("a.nii", ramp((3, 3, 3))), "-c", config, "-n")

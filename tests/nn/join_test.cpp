@@ -211,7 +211,7 @@ TEST(Branches, AddWhatIsUpsampledToWhatIsLearned) {
   const Sequential stack = residual();
   const Tensor input = normal({1, 2, 4, 5, 6});
   Tensor detail = input;
-  for (const std::size_t i : {0, 1, 2}) detail = stack[i].forward(std::move(detail), {});
+  for (const std::size_t i : {0u, 1u, 2u}) detail = stack[i].forward(std::move(detail), {});
   const Tensor base = stack[3].forward(input, {});
   EXPECT_TRUE(equal(stack.forward(input), make_layer(Add{})->join(base, detail, {})));
   EXPECT_TRUE(equal(fuse(residual()).forward(input), stack.forward(input)));

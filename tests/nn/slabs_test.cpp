@@ -154,7 +154,7 @@ TEST(Slabs, OfTheRestOfAStackHaveTheBitsOfTheWhole) {
                                      up({.in_channels = 1, .out_channels = 1, .kernel_size = 8, .stride = 2, .padding = 3},
                                         ChannelUse::kEachAlone)),
                             normal({1, 2, 9, 6, 5}), 1);
-  for (const std::size_t begin : {1, 3, 6}) expect_slabs_to_keep_bits(two_levels(), normal({1, 4, 9, 6, 5}), begin);
+  for (const std::size_t begin : {1u, 3u, 6u}) expect_slabs_to_keep_bits(two_levels(), normal({1, 4, 9, 6, 5}), begin);
 }
 
 /// A small U: what is added and concatenated lies before and behind where the slabs begin.
@@ -203,7 +203,7 @@ TEST(Slabs, AreTakenBackToTheRangeOfTheWhole) {
 }
 
 TEST(Slabs, OfBranchesHaveTheBitsOfTheWhole) {
-  for (const std::size_t begin : {0, 1, 3, 5, 6}) {
+  for (const std::size_t begin : {0u, 1u, 3u, 5u, 6u}) {
     SCOPED_TRACE("from layer " + std::to_string(begin) + " on");
     expect_slabs_to_keep_bits(branched(), normal({1, 2, 9, 6, 8}), begin);
     expect_slabs_to_keep_bits(fuse(branched()), normal({1, 2, 9, 6, 8}), begin);
@@ -211,7 +211,7 @@ TEST(Slabs, OfBranchesHaveTheBitsOfTheWhole) {
 }
 
 TEST(Slabs, HaveThePlanesThatJoinsNeed) {
-  for (const std::size_t begin : {0, 1, 3, 4, 9}) {
+  for (const std::size_t begin : {0u, 1u, 3u, 4u, 9u}) {
     SCOPED_TRACE("from layer " + std::to_string(begin) + " on");
     expect_slabs_to_keep_bits(joined(), normal({1, 4, 10, 6, 8}), begin);
     expect_slabs_to_keep_bits(fuse(joined()), normal({1, 4, 10, 6, 8}), begin);
@@ -228,7 +228,7 @@ TEST(Slabs, ShareBuffersAndKeepOnlyWhatIsRead) {
   std::int64_t largest = 0;
   for (const Planes& slab : plan.slabs) {
     const std::vector<Planes> needed = needed_planes(stack, layers, 0, stack.size(), slab);
-    for (std::size_t v : {2, 7}) {
+    for (std::size_t v : {2u, 7u}) {
       largest = std::max(largest, plane_bytes(layers[v - 1].output, DType::kFloat32, needed[v].count()));
     }
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -17,6 +16,9 @@ namespace convt3d {
 namespace {
 
 using Mode = Upsample::Mode;
+
+/// Of an axis, in and out: where each voxel is taken from is held in a table, even to plan.
+constexpr double kMost = 1 << 20;
 
 std::size_t index(std::int64_t at) { return static_cast<std::size_t>(at); }
 
@@ -128,10 +130,8 @@ class UpsampleLayer final : public Layer {
       if (extent < 1) refuse("the input's " + name + " is 0: there is nothing to interpolate");
       const double wanted = its_.size ? static_cast<double>((*its_.size)[axis])
                                       : std::floor(static_cast<double>(extent) * (*its_.scale_factor)[index(axis)]);
-      // Indices along an axis are of 32 bits.
-      constexpr auto kMost = static_cast<double>(std::numeric_limits<std::int32_t>::max());
       if (wanted < 1) refuse("a " + name + " of " + std::to_string(extent) + " voxels would have none");
-      if (wanted > kMost || static_cast<double>(extent) > kMost) refuse("a " + name + " passes 2^31 - 1 voxels");
+      if (wanted > kMost || static_cast<double>(extent) > kMost) refuse("a " + name + " passes 2^20 voxels");
       extent = static_cast<std::int64_t>(wanted);
     }
     static_cast<void>(element_count(output));

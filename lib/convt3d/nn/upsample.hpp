@@ -14,7 +14,8 @@ namespace convt3d {
 ///   kNearest                    takes voxel floor(o·s)
 ///   kTrilinear                  interpolates at (o + 1/2)·s - 1/2, held at 0 from below and at the last voxel
 ///   kTrilinear, align_corners   interpolates at o·s, s = (I - 1)/(O - 1)
-/// Without align_corners s is 1/scale_factor, and O floor(I·scale_factor); with `size` s is I/O.
+/// Axes have at most 2^20 voxels. Without align_corners s is 1/scale_factor, and O floor(I·scale_factor); with `size` s is
+/// I/O.
 struct Upsample {
   enum class Mode { kNearest, kTrilinear };
 
