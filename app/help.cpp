@@ -41,7 +41,7 @@ what to do
       --fail-fast            stop a batch at its first failure; default: go on, exit with 8
 how
   -j, --threads N            default: the CPUs this process may use
-      --max-memory SIZE      refuse what takes more, such as 500MB or 2GiB
+      --max-memory SIZE      bound on the process's memory, such as 500MB or 2GiB: larger volumes are taken slab by slab
 what to say
   -n, --dry-run              read headers only, print what would happen, write nothing
       --json                 the report as one JSON object on stdout

@@ -71,7 +71,8 @@ std::string plan_lines(const JobResult& result, bool verbose) {
   text += line("output", fmt::format("{} {}, {}", to_string(plan.output_shape), name_of(plan.output_type),
                                      format_bytes(plan.output_bytes)));
   text += grid_lines(plan.output_grid);
-  text += line("memory", fmt::format("{} at most, {}", format_bytes(plan.memory.peak_bytes), plan.memory.stage));
+  const std::string slabs = plan.memory.tiles > 1 ? fmt::format("; {} slabs", plan.memory.tiles) : "";
+  text += line("memory", fmt::format("{} at most, {}{}", format_bytes(plan.memory.peak_bytes), plan.memory.stage, slabs));
   if (!verbose) return text;
   for (const LedgerEntry& entry : plan.memory.ledger) text += line("", buffer(entry));
   return text;

@@ -4,11 +4,13 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
 
 import jsonschema
+import nibabel
 import numpy
 from metaimage import LPS
 from support import TOOL, ToolTest, conv, oblique, ramp, read_volume, scale
@@ -176,6 +178,46 @@ class Memory(ToolTest):
                 self.assertLess(abs(planned - measured), 0.1 * measured + (32 << 20),
                                 f"planned {planned >> 20} MiB ({job['memory']['stage']}), measured {measured >> 20} MiB")
                 source.unlink()
+
+    @unittest.skipIf(b"__asan_init" in TOOL_BYTES or b"__tsan_init" in TOOL_BYTES, "sanitizers hold memory of their own")
+    def test_bounds_are_kept_and_change_no_bit(self):
+        """Norms need passes of their own; the process's peak keeps to the bound, and near to the plan."""
+        noise = numpy.random.default_rng(6).integers(0, 255, (120, 140, 150)).astype(numpy.uint8)
+        source, output = self.volume("noise.nii.gz", noise), self.folder / "up.nii"
+        norm = {"type": "instance_norm3d", "num_features": 1}
+        norms = self.config(conv(3, 0.01, padding=1), norm, conv(2, 0.5, stride=2), norm, name="norms")
+        for config, bounds in (("trilinear_x2", ("100MB", "60MB")), ("bspline3_x2", ("70MB",)), (norms, ("70MB",))):
+            with self.subTest(config):
+                arguments = (source, "-c", config, "-o", output, "--output-type", "float32", "--force")
+                self.peak(*arguments)
+                expected = output.read_bytes()
+                least = self.run_tool(*arguments, "-n", "--max-memory", "1MB", code=7).stderr
+                least = int(re.search(r"the least that can is (\d+) bytes", least).group(1))
+                for bound, size in [(bound, int(bound[:-2]) * 1000 * 1000) for bound in bounds] + [(least, least)]:
+                    job, measured = self.peak(*arguments, "--max-memory", bound)
+                    planned = job["memory"]["peak_bytes"]
+                    self.assertGreater(job["memory"]["tiles"], 1)
+                    self.assertLessEqual(measured, size)
+                    self.assertLess(abs(planned - measured), 0.1 * measured + (32 << 20), job["memory"])
+                    self.assertEqual(output.read_bytes(), expected)
+
+    @unittest.skipUnless(os.environ.get("CONVT3D_LONG_TESTS"), "takes half a minute and 10 GB; set CONVT3D_LONG_TESTS to run it")
+    def test_a_volume_of_a_thousand_cubed(self):
+        source, output = self.folder / "large.nii", self.folder / "up.nii"
+        header = nibabel.Nifti1Header()
+        header.set_data_shape((1024,) * 3)
+        header.set_data_dtype(numpy.uint8)
+        header.set_sform(numpy.eye(4), 1)
+        header["vox_offset"] = 352
+        plane = numpy.random.default_rng(7).integers(0, 255, (1024, 1024)).astype(numpy.uint8)
+        with open(source, "wb") as file:
+            file.write(header.binaryblock + bytes(4))
+            for z in range(1024):
+                file.write(numpy.roll(plane, 7 * z, axis=0).tobytes())
+        job, measured = self.peak(source, "-c", "trilinear_x2", "-o", output, "--output-type", "uint8", "--max-memory", "1GB")
+        self.assertLess(measured, 10**9)
+        self.assertEqual(output.stat().st_size, 352 + 2048**3)
+        self.assertGreater(job["memory"]["tiles"], 1)
 
 
 if __name__ == "__main__":

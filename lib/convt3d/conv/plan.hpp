@@ -28,6 +28,7 @@ struct Candidate {
 struct LedgerEntry {
   std::string what;
   std::int64_t bytes = 0;
+  std::int64_t planes = 0;  ///< if not 0: of so many planes, and less where fewer are computed at once
 };
 
 /// How a problem will be run: a value that can be printed, compared and tested on any machine.

@@ -130,7 +130,7 @@ Plan Conv3d::plan(const Shape& input, const RunOptions& options) const {
     const auto element = static_cast<std::int64_t>(size_of(plan.problem.dtype));
     const PlaneReach padded = padded_reach(state_->pad(), input.size() == 5 ? input[2] : input[1]);
     plan.reach = through(plan.reach, padded);
-    plan.ledger.push_back({"padded input", input_size(plan.problem) * element});
+    plan.ledger.push_back({"padded input", input_size(plan.problem) * element, plan.problem.input.d});
   }
   return plan;
 }

@@ -110,7 +110,7 @@ std::int64_t plane_bytes(const Shape& volumes, DType dtype, std::int64_t count) 
 }
 
 SlabPlan plan_slabs(const Sequential& stack, std::span<const LayerPlan> layers, DType dtype, std::size_t begin,
-                    std::size_t end, std::int64_t height) {
+                    std::size_t end, std::int64_t height, std::int64_t first_height) {
   SlabPlan plan;
   plan.begin = begin;
   plan.end = end;
@@ -120,8 +120,9 @@ SlabPlan plan_slabs(const Sequential& stack, std::span<const LayerPlan> layers, 
   double whole = 0;
   double computed = 0;
   for (std::size_t i = begin; i < end; ++i) whole += layers[i].flops;
-  for (std::int64_t first = 0; first < depth; first += height) {
-    plan.slabs.push_back({first, std::min(first + height, depth)});
+  for (Planes slab = {0, std::min(first_height, depth)}; !slab.empty();
+       slab = {slab.end, std::min(slab.end + height, depth)}) {
+    plan.slabs.push_back(slab);
     const std::vector<Planes> needed = needed_planes(stack, layers, begin, end, plan.slabs.back());
     for (std::size_t v = 0; v <= end; ++v) most_planes[v] = std::max(most_planes[v], needed[v].count());
     for (std::size_t i = begin; i < end; ++i) {

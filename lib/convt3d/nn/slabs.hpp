@@ -28,10 +28,10 @@ struct SlabPlan {
 std::vector<Planes> needed_planes(const Sequential& stack, std::span<const LayerPlan> layers, std::size_t begin,
                                   std::size_t end, const Planes& output);
 
-/// Slabs of `height` planes, the last of fewer; all layers from `begin` on have a reach. `layers` is the stack's plan for
-/// one volume (1, C, D, H, W) of `dtype`.
+/// Slabs of `height` planes, but for the first, of `first_height`, and the last, of as many as are left; all layers from
+/// `begin` on have a reach. `layers` is the stack's plan for one volume (1, C, D, H, W) of `dtype`.
 SlabPlan plan_slabs(const Sequential& stack, std::span<const LayerPlan> layers, DType dtype, std::size_t begin,
-                    std::size_t end, std::int64_t height);
+                    std::size_t end, std::int64_t height, std::int64_t first_height);
 
 /// Bytes of the planes that `count` planes of such volumes have.
 std::int64_t plane_bytes(const Shape& volumes, DType dtype, std::int64_t count);

@@ -74,8 +74,7 @@ UpsamplePlan plan_upsample(const Model& model, const std::vector<std::filesystem
   plan.output = output;
   plan.output_type = resolve_output_type(model, plan.inputs, options);
   plan.output_bytes = byte_count(plan.output_shape, plan.output_type);
-  plan.memory = plan_memory(model, plan, options);
-  if (options.limit_bytes) require_within(plan, *options.limit_bytes);
+  choose_way(model, plan, options);
   return plan;
 }
 

@@ -12,6 +12,7 @@
 #include "convt3d/imaging/volume.hpp"
 #include "convt3d/imaging/voxel_grid.hpp"
 #include "convt3d/model/model.hpp"
+#include "convt3d/upsample/way.hpp"
 
 namespace convt3d {
 
@@ -39,8 +40,8 @@ struct UpsampleOptions {
 /// The fullest moment of a run.
 struct MemoryPlan {
   std::int64_t peak_bytes = 0;      ///< sum of the ledger
-  std::int64_t tiles = 1;           ///< parts that the output is computed in, one after the other
-  std::string stage;                ///< when it is: "reading", "layer 1 (conv_transpose3d)", "writing"
+  std::int64_t tiles = 1;           ///< slabs that the output is computed in, one after the other; of all volumes
+  std::string stage;                ///< when it is: "reading", "layer 1 (conv_transpose3d)", "slabs", "writing"
   std::vector<LedgerEntry> ledger;  ///< all that is held then, the process's own memory included
 };
 
@@ -57,6 +58,7 @@ struct UpsamplePlan {
   std::filesystem::path output;                    ///< may be empty in a plan that is not run
   DType output_type = DType::kFloat32;
   std::int64_t output_bytes = 0;  ///< of the voxels, uncompressed
+  Way way;
   MemoryPlan memory;
 };
 
@@ -68,7 +70,7 @@ UpsamplePlan plan_upsample(const Model& model, const std::vector<std::filesystem
 
 struct UpsampleReport {
   WriteReport written;
-  double read_seconds = 0;
+  double read_seconds = 0;  ///< of slabs, all three overlap: their sum may pass the total
   double compute_seconds = 0;
   double write_seconds = 0;
   double total_seconds = 0;
