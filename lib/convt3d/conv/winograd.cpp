@@ -12,6 +12,9 @@
 //    before. Points that differ in d alone come one after the other, and Aᵀ on d follows while they are in the first cache.
 // 3. Aᵀ on h and w gives staging rows, interleaved over the residues of w, which are transposed into NCDHW.
 //
+// Where weights are many and tiles few, all blocks are transformed first, and each unit's weights, read once, then serve all
+// of them.
+//
 // A residue with one tap, where others have two (k3 s2), is not transformed: its m points are the inputs themselves. Points
 // of d and h are made for one view after the other (transformed or not), so that V holds one view's only; along w all are
 // held, since the residues of w share the staging rows. An axis with one tap throughout (k = s) has the identity, m = 1.
@@ -40,7 +43,8 @@ class Winograd final : public Prepared {
         tiling_(tiling),
         weights_(plan.problem, tiling, plan.threads, weight, bias),
         epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
-        pool_(static_cast<std::size_t>(tiling_.scratch_floats()) * sizeof(float)) {
+        pool_(static_cast<std::size_t>(tiling_.scratch_floats()) * sizeof(float)),
+        points_pool_(static_cast<std::size_t>(tiling_.shared_floats(plan.problem)) * sizeof(float)) {
     for (std::size_t a = 0; a < 3; ++a) {
       const WinogradAxis& axis = tiling_.axes[a];
       input_[a] = kernels::winograd_input(isa_, axis.scheme);
@@ -53,9 +57,28 @@ class Winograd final : public Prepared {
 
   void run(const RunArgs& args) const override {
     const WinogradTiling& t = tiling_;
-    const std::int64_t tasks = problem_.n * problem_.groups * t.blocks.d * t.blocks.h * t.blocks.w * t.splits;
-    run_tasks(threads_, tasks, pool_, args.observer,
-              [&](std::int64_t task, void* scratch) { run_task(args, task, static_cast<float*>(scratch)); });
+    const std::int64_t blocks = t.block_count(problem_);
+    if (!t.shared) {
+      run_tasks(threads_, blocks * t.splits, pool_, args.observer, [&](std::int64_t task, void* memory) {
+        run_block(args, task / t.splits, task % t.splits, lay_out(static_cast<float*>(memory)));
+      });
+      return;
+    }
+    ScratchPool::Lease points(points_pool_);
+    const auto lay_out_shared = [&](std::int64_t index, void* memory) {
+      Scratch scratch = lay_out(static_cast<float*>(memory));
+      scratch.points = static_cast<float*>(points.data()) + index * t.points_size;
+      return scratch;
+    };
+    run_tasks(threads_, blocks, pool_, nullptr, [&](std::int64_t index, void* memory) {
+      const Block block = block_of(args, index);
+      if (block.tiles.d > 0) transform(args, block, t.views.front(), lay_out_shared(index, memory));
+    });
+    // Unit by unit: its weights stay in the second cache while the blocks pass.
+    run_tasks(threads_, t.units() * blocks, pool_, args.observer, [&](std::int64_t task, void* memory) {
+      const Block block = block_of(args, task % blocks);
+      if (block.tiles.d > 0) run_unit(args, block, unit_of(task / blocks), lay_out_shared(task % blocks, memory));
+    });
   }
 
  private:
@@ -81,53 +104,79 @@ class Winograd final : public Prepared {
     Scratch scratch{};
     scratch.panels = memory;
     scratch.points = scratch.panels + t.panel_size;
-    scratch.products = scratch.points + t.points_size;
+    scratch.products = scratch.points + (t.shared ? 0 : t.points_size);
     scratch.sums = scratch.products + t.products_size;
     scratch.staging = scratch.sums + t.sums_size;
     scratch.lines = scratch.staging + t.staging_size;
     return scratch;
   }
 
-  void run_task(const RunArgs& args, std::int64_t task, float* memory) const {
+  /// What is computed and stored in one go.
+  struct Unit {
+    std::int64_t rd, rh, chunk;
+  };
+
+  Unit unit_of(std::int64_t index) const {
+    TaskDigits digits(index);
+    Unit unit{};
+    unit.rh = digits.next(tiling_.axes[1].cells.stride);
+    unit.rd = digits.next(tiling_.axes[0].cells.stride);
+    unit.chunk = digits.rest();
+    return unit;
+  }
+
+  /// A block, cut to what is wanted: without tiles along d where that is nothing.
+  Block block_of(const RunArgs& args, std::int64_t index) const {
     const WinogradTiling& t = tiling_;
-    TaskDigits digits(task);
+    TaskDigits digits(index);
     Block block{};
-    const std::int64_t split = digits.next(t.splits);
     for (int a = 2; a >= 0; --a) {
       const WinogradAxis& axis = t.axes[static_cast<std::size_t>(a)];
       block.first_tile[a] = digits.next(t.blocks[a]) * t.block[a];
       block.tiles[a] = std::min(t.block[a], axis.tiles - block.first_tile[a]);
     }
-    if (!cut_to(args.wanted, block)) return;
+    cut_to(args.wanted, block);
     for (int a = 0; a < 3; ++a) {
       const WinogradAxis& axis = t.axes[static_cast<std::size_t>(a)];
       block.first_cell[a] = axis.cells.begin + axis.first_of_run(block.first_tile[a]);
     }
     block.group = digits.next(problem_.groups);
     block.n = digits.rest();
+    return block;
+  }
 
-    const Scratch scratch = lay_out(memory);
-    const std::int64_t first_unit = t.units() * split / t.splits;
-    const std::int64_t last_unit = t.units() * (split + 1) / t.splits;
+  /// One of `splits` shares of the units of a block.
+  void run_block(const RunArgs& args, std::int64_t index, std::int64_t split, const Scratch& scratch) const {
+    const WinogradTiling& t = tiling_;
+    const Block block = block_of(args, index);
+    if (block.tiles.d <= 0) return;
     for (const WinogradView& view : t.views) {
-      for (std::int64_t v = 0; v < t.ci_vectors; ++v) {
-        float* panel = scratch.panels + v % t.panels * (t.panel_size / t.panels);
-        if (t.panels == 1 || view == t.views.front()) pack_panel(args, block, v, panel);
-        transform_input(block, view, v, panel, scratch);
-      }
-      for (std::int64_t unit = first_unit; unit < last_unit; ++unit) {
-        const std::int64_t rh = unit % t.axes[1].cells.stride;
-        const std::int64_t rd = unit / t.axes[1].cells.stride % t.axes[0].cells.stride;
-        const std::int64_t chunk = unit / t.axes[1].cells.stride / t.axes[0].cells.stride;
-        if (view != WinogradView{t.axes[0].is_single(rd), t.axes[1].is_single(rh)}) continue;
-        multiply(block, rd, rh, chunk, scratch);
-        store(args, block, rd, rh, chunk, scratch.staging);
+      transform(args, block, view, scratch);
+      for (std::int64_t i = t.units() * split / t.splits; i < t.units() * (split + 1) / t.splits; ++i) {
+        const Unit unit = unit_of(i);
+        const WinogradView its_view = {t.axes[0].is_single(unit.rd), t.axes[1].is_single(unit.rh)};
+        if (view == its_view) run_unit(args, block, unit, scratch);
       }
     }
   }
 
-  /// Leaves the runs of tiles along d that have an output that is wanted; false if there are none.
-  bool cut_to(const Planes& wanted, Block& block) const {
+  /// A view's points of all input channels.
+  void transform(const RunArgs& args, const Block& block, const WinogradView& view, const Scratch& scratch) const {
+    const WinogradTiling& t = tiling_;
+    for (std::int64_t v = 0; v < t.ci_vectors; ++v) {
+      float* panel = scratch.panels + v % t.panels * (t.panel_size / t.panels);
+      if (t.panels == 1 || view == t.views.front()) pack_panel(args, block, v, panel);
+      transform_input(block, view, v, panel, scratch);
+    }
+  }
+
+  void run_unit(const RunArgs& args, const Block& block, const Unit& unit, const Scratch& scratch) const {
+    multiply(block, unit, scratch);
+    store(args, block, unit, scratch.staging);
+  }
+
+  /// Leaves the runs of tiles along d that have an output that is wanted.
+  void cut_to(const Planes& wanted, Block& block) const {
     const WinogradAxis& d = tiling_.axes[0];
     const auto first_tile_of = [&](std::int64_t output) {
       return (d.cells.cell_of(output) - d.cells.begin) / d.run_cells() * d.step;
@@ -135,7 +184,6 @@ class Winograd final : public Prepared {
     const std::int64_t end = std::min(block.first_tile.d + block.tiles.d, first_tile_of(wanted.end - 1) + d.step);
     block.first_tile.d = std::max(block.first_tile.d, first_tile_of(wanted.begin));
     block.tiles.d = end - block.first_tile.d;
-    return block.tiles.d > 0;
   }
 
   /// One vector of input channels of the block, zero outside the volume.
@@ -259,8 +307,9 @@ class Winograd final : public Prepared {
   }
 
   /// The products of one unit, columns after columns, and their way into the staging rows.
-  void multiply(const Block& block, std::int64_t rd, std::int64_t rh, std::int64_t chunk, const Scratch& scratch) const {
+  void multiply(const Block& block, const Unit& unit, const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
+    const auto [rd, rh, chunk] = unit;
     const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
     const std::int64_t tiles = block.tile_count();
     const std::int64_t nd = d.points(d.is_single(rd)), nh = h.points(h.is_single(rh));
@@ -355,9 +404,9 @@ class Winograd final : public Prepared {
     }
   }
 
-  void store(const RunArgs& args, const Block& block, std::int64_t rd, std::int64_t rh, std::int64_t chunk,
-             float* staging) const {
+  void store(const RunArgs& args, const Block& block, const Unit& unit, float* staging) const {
     const WinogradTiling& t = tiling_;
+    const auto [rd, rh, chunk] = unit;
     const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
     const Box3& box = args.output_box;
     const Extent3 have = box.extent();
@@ -403,6 +452,7 @@ class Winograd final : public Prepared {
   std::array<kernels::LinesFn, 3> input_{}, output_{}, copy_{};
   PackedEpilogue<float> epilogue_;
   mutable ScratchPool pool_;
+  mutable ScratchPool points_pool_;  ///< of all blocks, where they share them
 };
 
 WinogradTiling tiling_of(const Query& query) {
@@ -423,6 +473,7 @@ std::vector<LedgerEntry> ledger(const Query& query) {
   std::vector<LedgerEntry> entries = {
       {"transformed weights", Buffer::taken(winograd_weights_size(query.problem, t) * 4)},
       {"panels, points, products and staging rows", query.threads * Buffer::taken(t.scratch_floats() * 4)}};
+  if (t.shared) entries.push_back({"points of all tiles", Buffer::taken(t.shared_floats(query.problem) * 4)});
   append_fallback(entries, query);
   return entries;
 }
@@ -439,7 +490,7 @@ std::string tiles(const Query& query) {
     text += (text.empty() ? "F(" : " x F(") + std::to_string(axis.scheme.outputs) + ", " + std::to_string(axis.scheme.taps) +
             ")";
   }
-  return text + ", blocks of " + to_string(t.block) + " tiles";
+  return text + ", blocks of " + to_string(t.block) + " tiles" + (t.shared ? ", all transformed first" : "");
 }
 
 std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {

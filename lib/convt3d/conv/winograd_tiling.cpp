@@ -60,10 +60,6 @@ double pairs_of(const WinogradTiling& t, const WinogradView& view) {
   return count(t.axes[0], view.single_d) * count(t.axes[1], view.single_h);
 }
 
-std::int64_t tasks_of(const WinogradTiling& t, const Problem& p) {
-  return std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w;
-}
-
 void set_block(WinogradTiling& t, const Extent3& block, const Query& query) {
   t.block = block;
   for (int a = 0; a < 3; ++a) {
@@ -95,7 +91,7 @@ void set_block(WinogradTiling& t, const Extent3& block, const Query& query) {
   t.group = std::min(t.group, block.w);
   t.lines_size = lines_size(t.group);
   const std::int64_t wanted = query.threads == 1 ? 1 : 3 * query.threads;
-  t.splits = std::clamp<std::int64_t>(wanted / tasks_of(t, query.problem), 1, t.units());
+  t.splits = t.shared ? 1 : std::clamp<std::int64_t>(wanted / t.block_count(query.problem), 1, t.units());
 }
 
 /// Schemes of one axis worth trying, for residues of up to `taps` taps.
@@ -147,30 +143,39 @@ void set_schemes(WinogradTiling& t, const std::array<WinogradScheme, 3>& schemes
   }
 }
 
-/// Sets the block that is fastest by estimate, and returns its seconds.
+/// Sets the block that is fastest by estimate, shared or not, and returns its seconds.
 double choose_block(WinogradTiling& t, const Query& query) {
   constexpr std::int64_t kMostTiles = 256;
+  constexpr std::int64_t kMostShared = std::int64_t{24} << 20;  // bytes: what L3 has room for beside the weights
   double best = std::numeric_limits<double>::infinity();
   Extent3 chosen;
+  bool shared = false;
   // Whole runs of interleaved tiles, so that no two blocks write to one cell.
   const auto whole_runs = [&](std::size_t axis, std::int64_t tiles) {
     return round_up(std::min(tiles, t.axes[axis].tiles), t.axes[axis].step);
+  };
+  const auto consider = [&](const Extent3& block) {
+    for (t.shared = false;; t.shared = true) {
+      set_block(t, block, query);
+      if (t.shared && t.shared_floats(query.problem) * 4 > kMostShared) return;
+      if (const double seconds = winograd_seconds(t, query); seconds < best) {
+        best = seconds;
+        chosen = block;
+        shared = t.shared;
+      }
+      if (t.shared || t.views.size() > 1) return;
+    }
   };
   for (std::int64_t cut = 1; cut <= t.axes[2].tiles; cut *= 2) {
     for (std::int64_t bh = 1; bh < 2 * t.axes[1].tiles; bh *= 2) {
       for (std::int64_t bd = 1; bd < 2 * t.axes[0].tiles; bd *= 2) {
         const Extent3 block = {whole_runs(0, bd), whole_runs(1, bh), whole_runs(2, ceil_div(t.axes[2].tiles, cut))};
         const bool smallest = bd == 1 && bh == 1 && cut * 2 > t.axes[2].tiles;
-        if (block.d * block.h * block.w > kMostTiles && !smallest) continue;
-        set_block(t, block, query);
-        const double seconds = winograd_seconds(t, query);
-        if (seconds < best) {
-          best = seconds;
-          chosen = block;
-        }
+        if (block.d * block.h * block.w <= kMostTiles || smallest) consider(block);
       }
     }
   }
+  t.shared = shared;
   set_block(t, chosen, query);
   return best;
 }
@@ -249,7 +254,7 @@ std::int64_t winograd_weights_size(const Problem& problem, const WinogradTiling&
 // task. The clock in the last line fits the estimate to measured times, so that estimates of different algorithms compare.
 double winograd_seconds(const WinogradTiling& t, const Query& query) {
   const auto real = [](std::int64_t value) { return static_cast<double>(value); };
-  const auto& [d, h, w] = t.axes;
+  const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
   const double tiles = real(t.block.d * t.block.h * t.block.w);
   const double md = real(d.scheme.outputs), mh = real(h.scheme.outputs), mw = real(w.scheme.outputs);
   const double pw = real(t.points_w());
@@ -272,18 +277,33 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
   }
   const double weights = multiplied * columns * real(t.lanes * t.ci) * 4;
   const double working_set = real(t.points_size + t.products_size + t.sums_size) * 4;
-  const double l2 = real(query.machine.l2_bytes);
+  const double l2 = real(query.machine.l2_bytes), l3 = real(query.machine.l3_bytes);
   const double product = 0.54 * real(t.ci) + 2 + 4.5 * real(ceil_div(t.ci, t.part) - 1);
-  double cycles = multiplied * columns * tiles * product;
-  cycles += 1.2 * input_elements * real(t.ci_vectors) * splits + 1.4 * output_elements * columns * tiles;
   const double rows = real(t.panel.d * t.panel.h * t.ci_vectors);
-  cycles += rows * (10 * real(t.lanes) + 5 * real(round_up(t.panel.w, t.lanes))) * splits;
   const double residues = real(d.cells.stride * h.cells.stride * w.cells.stride);
-  cycles += (t.rows_whole(query.problem) ? 8 : 30) * md * mh * mw * residues * tiles * columns;
-  cycles += weights / (weights + working_set < l2 ? 64 : weights < real(query.machine.l3_bytes) ? 16 : 4);
+  const double once =
+      1.2 * input_elements * real(t.ci_vectors) + rows * (10 * real(t.lanes) + 5 * real(round_up(t.panel.w, t.lanes)));
+  const double store = t.rows_whole(query.problem) ? 8 : 30;
+  const double rest = multiplied * columns * tiles * product + 1.4 * output_elements * columns * tiles +
+                      store * md * mh * mw * residues * tiles * columns;
+  const double blocks = real(t.block_count(query.problem)), units = real(t.units());
+  if (t.shared) {  // points are written once and read for every product, from behind L2
+    const double passes =
+        std::ceil(columns * real(w.cells.stride) / kWinogradColumns) * real(d.cells.stride * h.cells.stride);
+    const double points = real(t.points_size) * 4;
+    const double traffic = points * (1.0 / 8 + passes / 24);
+    const double all_weights = weights * real(query.problem.groups);
+    const double times = weights / units + working_set - points < 0.7 * l2 ? 1 : blocks;  // that they come from behind L2
+    double cycles = once + rest + traffic;
+    if (times > 1) cycles *= 1.25;  // weights and points stream side by side
+    if (working_set - points > 0.5 * l2) cycles *= (working_set - points) / (0.5 * l2);
+    const double shares = std::ceil(blocks * units / query.threads) / (blocks * units);
+    return shares * (blocks * cycles + times * all_weights / (all_weights < l3 ? 16 : 6)) / 2.4e9 + 20e-6;
+  }
+  double cycles = once * splits + rest;
+  cycles += weights / (weights + working_set < l2 ? 64 : weights < l3 ? 16 : 4);
   if (working_set > 0.7 * l2) cycles *= working_set / (0.7 * l2);
-  const double rounds = std::ceil(real(tasks_of(t, query.problem)) * splits / query.threads);
-  return rounds * cycles / splits / 2.4e9 + 5e-6;
+  return std::ceil(blocks * splits / query.threads) * cycles / splits / 2.4e9 + 5e-6;
 }
 
 bool WinogradTiling::rows_whole(const Problem& problem) const {

@@ -67,6 +67,7 @@ struct WinogradTiling {
   Extent3 block;                    ///< tiles of a task
   Extent3 blocks;
   std::int64_t splits = 1;  ///< tasks that share a block, each with its own units
+  bool shared = false;      ///< all blocks' points are made before any product
   Extent3 span;             ///< cells of a block
   Extent3 panel;            ///< inputs of a block
   std::int64_t group = 1;   ///< tiles along w that are transformed together
@@ -87,8 +88,15 @@ struct WinogradTiling {
   std::int64_t first_point_w(bool single) const { return single && axes[2].has(false) ? axes[2].points(false) : 0; }
   /// Whether no block's rows begin or end within a vector of the output: only whole ones go past the caches.
   bool rows_whole(const Problem& problem) const;
+  /// Over all volumes and groups.
+  std::int64_t block_count(const Problem& problem) const {
+    return problem.n * problem.groups * blocks.d * blocks.h * blocks.w;
+  }
+  /// Of the points that all threads share.
+  std::int64_t shared_floats(const Problem& problem) const { return shared ? block_count(problem) * points_size : 0; }
+  /// Of a thread.
   std::int64_t scratch_floats() const {
-    return panel_size + points_size + products_size + sums_size + staging_size + lines_size;
+    return panel_size + (shared ? 0 : points_size) + products_size + sums_size + staging_size + lines_size;
   }
 };
 
