@@ -22,6 +22,7 @@
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
 #include "convt3d/nn/fuse.hpp"
 #include "convt3d/nn/instance_norm.hpp"
+#include "convt3d/nn/normalize.hpp"
 #include "convt3d/nn/pad.hpp"
 #include "convt3d/upsample/upsample.hpp"
 #include "support/arrays.hpp"
@@ -97,7 +98,7 @@ class UpsampleInSlabs : public testing::Test {
     const std::vector<std::size_t> begins = slab_begins(model.layers, layers);
     EXPECT_FALSE(begins.empty());
     for (const std::size_t begin : begins) {
-      for (const std::int64_t height : {1, 4, 7}) {
+      for (const std::int64_t height : {1, 6}) {
         plan.way = slab_way(model.layers, layers, model.dtype, begin, height);
         EXPECT_GT(plan.way.passes.back().slabs.size(), 1U);
         EXPECT_TRUE(file_of(model, plan, options) == expected) << "slabs of " << height << " from layer " << begin << " on";
@@ -146,11 +147,18 @@ Model decoder(std::int64_t channels, bool norms) {
 }
 
 TEST_F(UpsampleInSlabs, ShippedConfigsGiveOneFileHoweverTheyAreCut) {
-  const fs::path input = volume("in.nii.gz", {1, 1, 20, 12, 14});
-  for (const char* name : {"trilinear_x2", "trilinear_z4", "nearest_x2", "cubic_x2", "lanczos3_x2", "bspline3_x2"}) {
+  std::int64_t configs = 0;
+  for (const fs::directory_entry& config : fs::directory_iterator(CONVT3D_CONFIGS)) {
+    const std::string name = config.path().stem().string();
+    if (name == "schema") continue;
     SCOPED_TRACE(name);
-    expect_one_file(shipped(name), {input}, "up.nii.gz");
+    const Model model = shipped(name);
+    const std::int64_t channels = model.in_channels.value_or(1);
+    const std::int64_t extent = channels > 16 ? 4 : 16;  // networks halve it four times; decoders start from little
+    expect_one_file(model, {volume("in.nii.gz", {1, channels, extent, extent, extent})}, "up.nii");
+    ++configs;
   }
+  EXPECT_GE(configs, 15);
 }
 
 TEST_F(UpsampleInSlabs, FormatsAndTypesGiveOneFileHoweverTheyAreCut) {
@@ -179,6 +187,21 @@ TEST_F(UpsampleInSlabs, StacksWithJoinsGiveOneFileHoweverTheyAreCut) {
 TEST_F(UpsampleInSlabs, StacksWithNormsGiveOneFileHoweverTheyAreCut) {
   const fs::path input = volume("in.nii.gz", {1, 1, 16, 10, 12});
   expect_one_file(decoder(1, true), {input}, "up.nii");
+}
+
+/// Percentiles take more than one pass; what is taken back needs the statistics at the end once more.
+TEST_F(UpsampleInSlabs, NormalisedScansGiveOneFileHoweverTheyAreCut) {
+  for (const Normalize::Mode mode : {Normalize::Mode::kZScore, Normalize::Mode::kPercentiles}) {
+    Sequential stack;
+    stack.append(make_layer(Normalize{.mode = mode}));
+    stack.append(up({.in_channels = 1, .out_channels = 4, .kernel_size = 4, .stride = 2, .padding = 1}));
+    stack.append(make_layer(InstanceNorm3d{.num_features = 4}));
+    stack.append(conv({.in_channels = 4, .out_channels = 1, .kernel_size = 3, .padding = 1}));
+    stack.append(make_layer(Denormalize{}), "", 0);
+    const Model model = model_of(std::move(stack), 1);
+    expect_one_file(model, {volume("in.nii.gz", {1, 1, 16, 10, 12})}, "up.nii");
+    expect_one_file(model, {volume("series.nii.gz", {2, 1, 16, 10, 12})}, "up.nii");
+  }
 }
 
 TEST_F(UpsampleInSlabs, StacksThatRecurseAlongTheDepthGiveOneFileHoweverTheyAreCut) {

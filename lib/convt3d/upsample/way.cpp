@@ -42,6 +42,14 @@ RunStarts run_starts(const Sequential& stack, std::span<const LayerPlan> layers,
   return {whole_first - floor_div(whole_first, whole_step) * whole_step, whole_step};
 }
 
+/// Whether a layer from `begin` on is done with statistics of one before, which would not be there.
+bool splits_a_loan(const Sequential& stack, std::size_t begin) {
+  for (std::size_t i = begin; i < stack.size(); ++i) {
+    if (stack.lender_of(i).value_or(i) < begin) return true;
+  }
+  return false;
+}
+
 /// Slabs of about that height; where it has room for runs they begin with one.
 SlabPlan aligned_slabs(const Sequential& stack, std::span<const LayerPlan> layers, DType dtype, std::size_t begin,
                        std::size_t end, std::int64_t height) {
@@ -84,7 +92,7 @@ std::vector<std::size_t> slab_begins(const Sequential& stack, const std::vector<
     if (!layers[i].reach) begins = {i + 1};
     if (layers[i].reach && stack[i].statistics(layers[i].input)) begins.push_back(i + 1);
   }
-  if (begins.back() == layers.size()) begins.pop_back();
+  std::erase_if(begins, [&](std::size_t begin) { return begin == layers.size() || splits_a_loan(stack, begin); });
   return begins;
 }
 

@@ -25,7 +25,7 @@ struct Way {
 Way whole_way(const Sequential& stack);
 
 /// Places where slabs may begin, ascending: behind the last layer that must be run on the whole, and behind each later one
-/// that needs statistics; none where that is the end of the stack.
+/// that needs statistics unless a layer after it is done with them; none at the end of the stack.
 std::vector<std::size_t> slab_begins(const Sequential& stack, const std::vector<LayerPlan>& layers);
 
 /// Slabs of `height` output planes from layer `begin` on, the other passes in slabs that take no more memory.
