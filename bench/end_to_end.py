@@ -86,7 +86,7 @@ def compare(source, extension, options, folder):
                       [*command, "--max-memory", f"{BOUND_MB}MB", "-o", bound], bound)]
     theirs = Run(f"{route}, ITK", [options.itk, source, itk, options.threads], itk)
     for turn in range(options.repetitions):
-        for contender in contenders:
+        for contender in contenders[:: 1 if turn % 2 == 0 else -1]:  # who comes second finds the system busy writing
             contender.once()
         if turn < options.itk_repetitions:
             theirs.once()
