@@ -122,5 +122,20 @@ TEST(Plan, TakesTheAlgorithmThatTheEnvironmentNames) {
   unsetenv("CONVT3D_ALGORITHM");
 }
 
+TEST(JoinedRows, AreThoseOfLayersWithOneTapPerOutput) {
+  convt3d::ConvTranspose3dOptions options{.in_channels = 4, .out_channels = 2, .kernel_size = {3, 1, 1}, .padding = {1, 0, 0}};
+  const Problem plain = convt3d::make_problem(options, 2, {5, 6, 7});
+  const Problem joined = convt3d::with_joined_rows(plain);
+  EXPECT_EQ(joined.input, convt3d::Extent3(5, 1, 42));
+  EXPECT_EQ(joined.output, convt3d::Extent3(5, 1, 42));
+  EXPECT_EQ(convt3d::flops(joined), convt3d::flops(plain));
+  for (const convt3d::Extent3& other : {convt3d::Extent3(1, 2, 1), convt3d::Extent3(1, 1, 2)}) {
+    convt3d::ConvTranspose3dOptions strided = options;
+    strided.stride = other;
+    const Problem problem = convt3d::make_problem(strided, 1, {5, 6, 7});
+    EXPECT_EQ(convt3d::with_joined_rows(problem), problem) << to_string(problem);
+  }
+}
+
 }  // namespace
 }  // namespace testing_support

@@ -56,6 +56,9 @@ class Prepared {
   virtual bool may_spread() const { return false; }
 };
 
+/// Clock that estimates in cycles are turned into seconds with, so that those of different algorithms compare.
+inline constexpr double kClock = 3e9;
+
 /// One row of the table.
 struct Algorithm {
   const char* name;

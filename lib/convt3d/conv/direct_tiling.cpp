@@ -46,8 +46,7 @@ bool DirectAxis::reads(std::int64_t i) const {
   });
 }
 
-// A task's cycles times the tasks of the busiest thread. The clock in the last line fits the
-// estimate to measured times, so that estimates of different algorithms compare.
+// A task's cycles times the tasks of the busiest thread.
 template <typename T>
 double direct_seconds(const DirectTiling& t, const Query& query) {
   const Problem& p = query.problem;
@@ -71,15 +70,16 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   const double traffic = weights / (in_l2 ? 64.0 : weights < real(query.machine.l3_bytes) ? 10.0 : 4.0);
 
   const double packing = 3 * real(t.panel_size) / real(t.lanes);
-  // Rows cut along w begin and end off the vectors' alignment, so they cannot go past the caches.
-  const double store = t.blocks.w > 1 ? 30 : 8;
+  // Rows cut along w begin and end off the vectors' alignment, so they cannot go past the caches; nor can rows of odd
+  // lengths.
+  const double store = t.blocks.w > 1 ? 30 : p.output.w % t.lanes != 0 ? 20 : 8;
   const double storing = store * positions * real(p.stride.d * p.stride.h * p.stride.w) * vectors;
   const double splits = real(t.splits);
   constexpr double kTask = 3000;
   double cycles = (products + traffic + storing) / splits + packing + kTask;
   cycles *= std::max(1.0, working_set / (0.5 * real(query.machine.l2_bytes)));
   const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w) * splits;
-  return std::ceil(tasks / query.threads) * cycles / 3.3e9 + 5e-6;
+  return std::ceil(tasks / query.threads) * cycles / kClock + 5e-6;
 }
 
 template <typename T>

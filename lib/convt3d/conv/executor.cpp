@@ -84,6 +84,7 @@ void check_stop(const Observer* observer) {
 
 struct Executor::State {
   Plan plan;
+  Problem joined;  ///< what the algorithms run: with_joined_rows
   std::unique_ptr<Prepared> prepared;
 
   // For planes with a NaN or an infinity that `prepared` would spread: direct, one volume at a time, prepared when first
@@ -96,6 +97,7 @@ struct Executor::State {
   const Prepared& get_fallback() {
     std::call_once(once, [&] {
       Plan one_volume = plan;
+      one_volume.problem = joined;
       one_volume.problem.n = 1;
       fallback = kDirect.prepare(one_volume, weight.data(), bias.empty() ? nullptr : bias.data(), epilogue);
     });
@@ -120,7 +122,10 @@ Executor::Executor(Plan plan, const void* weight, const void* bias, Epilogue epi
   state_->plan = std::move(plan);
   const Problem& p = state_->plan.problem;
   if (p.n == 0) return;  // nothing will be run
-  state_->prepared = find(state_->plan.algorithm).prepare(state_->plan, weight, bias, epilogue);
+  state_->joined = with_joined_rows(p);
+  Plan joined = state_->plan;
+  joined.problem = state_->joined;
+  state_->prepared = find(joined.algorithm).prepare(joined, weight, bias, epilogue);
   if (!state_->prepared->may_spread()) return;
   const auto bytes_of = [&](const void* from, std::int64_t count) {
     const auto* begin = static_cast<const std::byte*>(from);
@@ -157,9 +162,9 @@ void Executor::run_planes(const ConstTensorView& input, const Planes& held, cons
   thread_local std::vector<char> spread;  // keeps its memory, so that a later run allocates nothing
   spread.assign(static_cast<std::size_t>(p.n * held.count()), 0);
   const RunArgs args{.input = input.data,
-                     .input_box = box_of(held, p.input),
+                     .input_box = box_of(held, state_->joined.input),
                      .output = output.data,
-                     .output_box = box_of(wanted, p.output),
+                     .output_box = box_of(wanted, state_->joined.output),
                      .wanted = wanted,
                      .stream = exceeds_caches(state_->plan, wanted),
                      .observer = observer,

@@ -326,15 +326,12 @@ double seconds(const Query& query) {
     const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
     double cycles = 0;
     for (const ColumnSet& set : t.sets) cycles += set_cycles(t, set, wide);
-    double rows_d = 0;
-    for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
-      for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) rows_d += t.axes[0].reads(rd, 1, e);
-    }
     const Problem& p = query.problem;
-    const double vectors = static_cast<double>(p.n * p.groups * t.ci * t.axes[0].cells() * t.axes[1].cells()) *
-                           static_cast<double>(ceil_div(t.axes[2].cells(), t.lanes));
-    const double compute = cycles * rows_d * vectors / (0.8 * 2.5e9 * query.threads);
-    const double memory = static_cast<double>(output_size(p)) * sizeof(zero) / (8e9 * query.threads);
+    const auto rows = static_cast<double>(p.n * p.groups * t.axes[0].stride * t.axes[0].cells() * t.axes[1].cells());
+    const std::int64_t run = t.run_h * t.pitch;  // short rows run on, halo included
+    const double vectors = rows * static_cast<double>(ceil_div(run, t.lanes)) / static_cast<double>(t.run_h);
+    const double compute = cycles * vectors / (kClock * query.threads);
+    const double memory = static_cast<double>(output_size(p)) * sizeof(zero) / (12e9 * query.threads);
     return std::max(compute, memory) + 5e-6;
   });
 }

@@ -49,7 +49,7 @@ bool has_zeros(const FewChannelTiling& tiling);
 template <typename T>
 FewChannelTiling few_channel_tiling(const Query& query);
 
-/// Time of a vector of cells for one set, in cycles; `wide` where there are 32 registers.
+/// Time of a vector of cells for one set and one residue of d, in cycles; `wide` where there are 32 registers.
 double set_cycles(const FewChannelTiling& tiling, const ColumnSet& set, bool wide);
 
 }  // namespace convt3d

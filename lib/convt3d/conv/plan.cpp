@@ -53,13 +53,13 @@ Plan make_plan(const Problem& problem, const Machine& machine, const PlanOptions
             .reach = {},
             .ledger = {},
             .candidates = {}};
-  Problem asked = problem;
+  Problem asked = with_joined_rows(problem);
   asked.n =
       std::max<std::int64_t>(1, problem.n);  // a batch of no volumes is planned as one, so that no estimate divides by it
   const Query query{asked, machine, plan.threads, options.separable};
   // Another algorithm rounds otherwise: so that neither the number of threads nor of volumes changes a bit, the choice is
   // made for one volume on one thread.
-  Problem one_volume = problem;
+  Problem one_volume = asked;
   one_volume.n = 1;
   const Query canonical{one_volume, machine, 1, options.separable};
   const std::string forced = forced_algorithm(options);

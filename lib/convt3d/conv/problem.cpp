@@ -90,6 +90,17 @@ Problem make_problem(const Conv3dOptions& options, std::int64_t n, const Extent3
 
 bool is_strided(const Problem& problem) { return problem.input_stride != Extent3(1); }
 
+Problem with_joined_rows(const Problem& problem) {
+  for (const int axis : {1, 2}) {
+    const bool plain = problem.kernel[axis] == 1 && problem.stride[axis] == 1 && problem.padding[axis] == 0 &&
+                       problem.input_stride[axis] == 1 && problem.input[axis] == problem.output[axis];
+    if (!plain) return problem;
+  }
+  Problem joined = problem;
+  for (Extent3* const extent : {&joined.input, &joined.output}) *extent = {extent->d, 1, extent->h * extent->w};
+  return joined;
+}
+
 std::string to_string(const Problem& p) {
   const Extent3& i = p.input;
   std::string text = std::to_string(p.n) + "x" + std::to_string(p.ci) + "x" + std::to_string(i.d) + "x" +

@@ -44,6 +44,10 @@ Problem make_problem(const Conv3dOptions& options, std::int64_t n, const Extent3
 /// Whether some axis has an input_stride above 1.
 bool is_strided(const Problem& problem);
 
+/// The same layer where h and w have one tap per output and nothing else: its rows of a plane joined into one, (d, 1, h*w),
+/// which is the same memory. Other problems as they are.
+Problem with_joined_rows(const Problem& problem);
+
 /// "1x64x64x64x64 -> 32, k4 s2 p1", for plans and test names.
 std::string to_string(const Problem& problem);
 

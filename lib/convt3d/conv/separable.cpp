@@ -361,8 +361,8 @@ double seconds(const Query& query) {
     const double outputs = real(output_size(p));
     const double per_output =
         real(w.shifts()) + real(h.shifts()) / real(w.stride) + real(d.shifts()) / real(w.stride * h.stride);
-    const double compute = outputs * (per_output + 3) / real(t.lanes) / (2.5e9 * query.threads);
-    const double memory = outputs * sizeof(zero) / (8e9 * query.threads);
+    const double compute = outputs * (per_output + 3) / real(t.lanes) / (kClock * query.threads);
+    const double memory = outputs * sizeof(zero) / (12e9 * query.threads);
     return std::max(compute, memory) + 5e-6;
   });
 }

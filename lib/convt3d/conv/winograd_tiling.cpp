@@ -251,7 +251,7 @@ std::int64_t winograd_weights_size(const Problem& problem, const WinogradTiling&
 // Cycles of one task, then the slowest thread's share of tasks. Multiplications run at 93 % of two per cycle, and keeping a
 // sum takes as long as four of them, or nine where there is something to add it to; a transform takes somewhat over a cycle
 // for each load and store; packing pays for the lines it touches and for whole squares; weights come from behind L2 once per
-// task. The clock in the last line fits the estimate to measured times, so that estimates of different algorithms compare.
+// task.
 double winograd_seconds(const WinogradTiling& t, const Query& query) {
   const auto real = [](std::int64_t value) { return static_cast<double>(value); };
   const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
@@ -298,12 +298,12 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
     if (times > 1) cycles *= 1.25;  // weights and points stream side by side
     if (working_set - points > 0.5 * l2) cycles *= (working_set - points) / (0.5 * l2);
     const double shares = std::ceil(blocks * units / query.threads) / (blocks * units);
-    return shares * (blocks * cycles + times * all_weights / (all_weights < l3 ? 16 : 6)) / 2.4e9 + 20e-6;
+    return shares * (blocks * cycles + times * all_weights / (all_weights < l3 ? 16 : 6)) / kClock + 20e-6;
   }
   double cycles = once * splits + rest;
   cycles += weights / (weights + working_set < l2 ? 64 : weights < l3 ? 16 : 4);
   if (working_set > 0.7 * l2) cycles *= working_set / (0.7 * l2);
-  return std::ceil(blocks * splits / query.threads) * cycles / splits / 2.4e9 + 5e-6;
+  return std::ceil(blocks * splits / query.threads) * cycles / splits / kClock + 5e-6;
 }
 
 bool WinogradTiling::rows_whole(const Problem& problem) const {
