@@ -140,6 +140,21 @@ TEST(Planes, OfStridedConvolutionsHaveTheBitsOfTheWhole) {
   }
 }
 
+TEST(Planes, OfLayersInBfloat16HaveTheBitsOfTheWhole) {
+  convt3d::Machine machine = convt3d::Machine::detect();
+  if (!machine.bfloat16) GTEST_SKIP() << "no AVX-512 BF16";
+  machine.l2_bytes = 4 << 10;
+  const Problem problem = make_problem(
+      convt3d::ConvTranspose3dOptions{
+          .in_channels = 19, .out_channels = 20, .kernel_size = 2, .stride = {3, 2, 2}, .bfloat16 = true},
+      2, {7, 5, 9});
+  Arrays<float> arrays = normal_arrays<float>(problem, 17);
+  const convt3d::Plan plan = make_plan(problem, machine, {.threads = 2, .force_algorithm = "gemm_bfloat16"});
+  expect_slabs_to_keep_bits(executor_of(plan, arrays), arrays.input, "bfloat16");
+  arrays.input[200] = std::numeric_limits<float>::quiet_NaN();
+  expect_slabs_to_keep_bits(executor_of(plan, arrays), arrays.input, "bfloat16 beside NaN");
+}
+
 TEST(Planes, AreRefusedWhereTheInputLacksSomeOfTheirReach) {
   const Problem problem = problem_of(named_problem("k4s2p1"));
   const Arrays<float> arrays = normal_arrays<float>(problem, 1);
