@@ -123,7 +123,8 @@ TEST(Plan, TakesTheAlgorithmThatTheEnvironmentNames) {
 }
 
 TEST(JoinedRows, AreThoseOfLayersWithOneTapPerOutput) {
-  convt3d::ConvTranspose3dOptions options{.in_channels = 4, .out_channels = 2, .kernel_size = {3, 1, 1}, .padding = {1, 0, 0}};
+  convt3d::ConvTranspose3dOptions options{
+      .in_channels = 4, .out_channels = 2, .kernel_size = {3, 1, 1}, .padding = {1, 0, 0}};
   const Problem plain = convt3d::make_problem(options, 2, {5, 6, 7});
   const Problem joined = convt3d::with_joined_rows(plain);
   EXPECT_EQ(joined.input, convt3d::Extent3(5, 1, 42));

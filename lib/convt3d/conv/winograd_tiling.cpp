@@ -154,16 +154,24 @@ double choose_block(WinogradTiling& t, const Query& query) {
   const auto whole_runs = [&](std::size_t axis, std::int64_t tiles) {
     return round_up(std::min(tiles, t.axes[axis].tiles), t.axes[axis].step);
   };
+  // Points come from behind L2 at speed only in runs of many tiles.
+  const auto may_share = [&] {
+    constexpr double kFewestTiles = 24;
+    const auto count = [](const Extent3& extent) { return static_cast<double>(extent.d * extent.h * extent.w); };
+    const double all = count({t.axes[0].tiles, t.axes[1].tiles, t.axes[2].tiles});
+    const bool enough = count(t.blocks) == 1 || all / count(t.blocks) >= kFewestTiles;
+    return t.views.size() == 1 && enough && t.shared_floats(query.problem) * 4 <= kMostShared;
+  };
   const auto consider = [&](const Extent3& block) {
     for (t.shared = false;; t.shared = true) {
       set_block(t, block, query);
-      if (t.shared && t.shared_floats(query.problem) * 4 > kMostShared) return;
+      if (t.shared && !may_share()) return;
       if (const double seconds = winograd_seconds(t, query); seconds < best) {
         best = seconds;
         chosen = block;
         shared = t.shared;
       }
-      if (t.shared || t.views.size() > 1) return;
+      if (t.shared) return;
     }
   };
   for (std::int64_t cut = 1; cut <= t.axes[2].tiles; cut *= 2) {
@@ -291,11 +299,10 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
     const double passes =
         std::ceil(columns * real(w.cells.stride) / kWinogradColumns) * real(d.cells.stride * h.cells.stride);
     const double points = real(t.points_size) * 4;
-    const double traffic = points * (1.0 / 8 + passes / 24);
+    const double traffic = points * (1.0 / 8 + passes / 16);
     const double all_weights = weights * real(query.problem.groups);
     const double times = weights / units + working_set - points < 0.7 * l2 ? 1 : blocks;  // that they come from behind L2
     double cycles = once + rest + traffic;
-    if (times > 1) cycles *= 1.25;  // weights and points stream side by side
     if (working_set - points > 0.5 * l2) cycles *= (working_set - points) / (0.5 * l2);
     const double shares = std::ceil(blocks * units / query.threads) / (blocks * units);
     return shares * (blocks * cycles + times * all_weights / (all_weights < l3 ? 16 : 6)) / kClock + 20e-6;
