@@ -7,8 +7,7 @@
 // 1. Tiles are m_d x m_h x m_w cells; a block of tiles is a task. The block's input is packed into panels
 //    [vector of ci][d][h][w][lane], and every tile transformed by Bᵀ on w, h, d into V[point][tile][ci].
 // 2. For each residue of d and h and each chunk of output channels, column by column (a vector of channels for one residue
-// of
-//    w), a product per point:  M[point][tile][column] = Σ_ci V[point][tile][ci] · U[point][ci][column],  U = G w, packed
+//    of w), a product per point:  M[point][tile][column] = Σ_ci V[point][tile][ci] · U[point][ci][column],  U = G w, packed
 //    before. Points that differ in d alone come one after the other, and Aᵀ on d follows while they are in the first cache.
 // 3. Aᵀ on h and w gives staging rows, interleaved over the residues of w, which are transposed into NCDHW.
 //
@@ -19,8 +18,9 @@
 // of d and h are made for one view after the other (transformed or not), so that V holds one view's only; along w all are
 // held, since the residues of w share the staging rows. An axis with one tap throughout (k = s) has the identity, m = 1.
 // With dilation, a tile takes every step-th cell.
+//
+// The transforms are in winograd_transforms.cpp; here is the order of work, with packing, products and stores.
 #include <algorithm>
-#include <array>
 #include <utility>
 #include <vector>
 
@@ -29,6 +29,7 @@
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 #include "convt3d/conv/winograd_tiling.hpp"
+#include "convt3d/conv/winograd_transforms.hpp"
 #include "convt3d/conv/winograd_weights.hpp"
 
 namespace convt3d {
@@ -41,17 +42,11 @@ class Winograd final : public Prepared {
         isa_(plan.machine.isa),
         threads_(plan.threads),
         tiling_(tiling),
+        transforms_(tiling, plan.machine.isa),
         weights_(plan.problem, tiling, plan.threads, weight, bias),
         epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
         pool_(static_cast<std::size_t>(tiling_.scratch_floats()) * sizeof(float)),
-        points_pool_(static_cast<std::size_t>(tiling_.shared_floats(plan.problem)) * sizeof(float)) {
-    for (std::size_t a = 0; a < 3; ++a) {
-      const WinogradAxis& axis = tiling_.axes[a];
-      input_[a] = kernels::winograd_input(isa_, axis.scheme);
-      output_[a] = kernels::winograd_output(isa_, axis.scheme);
-      copy_[a] = kernels::copy_lines(isa_, axis.scheme.outputs);
-    }
-  }
+        points_pool_(static_cast<std::size_t>(tiling_.shared_floats(plan.problem)) * sizeof(float)) {}
 
   bool may_spread() const override { return true; }
 
@@ -71,12 +66,12 @@ class Winograd final : public Prepared {
       return scratch;
     };
     run_tasks(threads_, blocks, pool_, nullptr, [&](std::int64_t index, void* memory) {
-      const Block block = block_of(args, index);
+      const WinogradBlock block = block_of(args, index);
       if (block.tiles.d > 0) transform(args, block, t.views.front(), lay_out_shared(index, memory));
     });
     // Unit by unit: its weights stay in the second cache while the blocks pass.
     run_tasks(threads_, t.units() * blocks, pool_, args.observer, [&](std::int64_t task, void* memory) {
-      const Block block = block_of(args, task % blocks);
+      const WinogradBlock block = block_of(args, task % blocks);
       if (block.tiles.d > 0) run_unit(args, block, unit_of(task / blocks), lay_out_shared(task % blocks, memory));
     });
   }
@@ -89,14 +84,6 @@ class Winograd final : public Prepared {
     float* sums;      ///< these transformed along d: [output d][point h][point w][tile][column]
     float* staging;   ///< [vector of the chunk][cell d][cell h][output w][lane]
     float* lines;     ///< between two axes
-  };
-
-  struct Block {
-    std::int64_t n, group;
-    Extent3 first_tile, tiles;
-    Extent3 first_cell;  ///< absolute
-
-    std::int64_t tile_count() const { return tiles.d * tiles.h * tiles.w; }
   };
 
   Scratch lay_out(float* memory) const {
@@ -126,10 +113,10 @@ class Winograd final : public Prepared {
   }
 
   /// A block, cut to what is wanted: without tiles along d where that is nothing.
-  Block block_of(const RunArgs& args, std::int64_t index) const {
+  WinogradBlock block_of(const RunArgs& args, std::int64_t index) const {
     const WinogradTiling& t = tiling_;
     TaskDigits digits(index);
-    Block block{};
+    WinogradBlock block{};
     for (int a = 2; a >= 0; --a) {
       const WinogradAxis& axis = t.axes[static_cast<std::size_t>(a)];
       block.first_tile[a] = digits.next(t.blocks[a]) * t.block[a];
@@ -148,7 +135,7 @@ class Winograd final : public Prepared {
   /// One of `splits` shares of the units of a block.
   void run_block(const RunArgs& args, std::int64_t index, std::int64_t split, const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
-    const Block block = block_of(args, index);
+    const WinogradBlock block = block_of(args, index);
     if (block.tiles.d <= 0) return;
     for (const WinogradView& view : t.views) {
       transform(args, block, view, scratch);
@@ -161,22 +148,22 @@ class Winograd final : public Prepared {
   }
 
   /// A view's points of all input channels.
-  void transform(const RunArgs& args, const Block& block, const WinogradView& view, const Scratch& scratch) const {
+  void transform(const RunArgs& args, const WinogradBlock& block, const WinogradView& view, const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
     for (std::int64_t v = 0; v < t.ci_vectors; ++v) {
       float* panel = scratch.panels + v % t.panels * (t.panel_size / t.panels);
       if (t.panels == 1 || view == t.views.front()) pack_panel(args, block, v, panel);
-      transform_input(block, view, v, panel, scratch);
+      transforms_.input(block, view, v, panel, scratch.points, scratch.lines);
     }
   }
 
-  void run_unit(const RunArgs& args, const Block& block, const Unit& unit, const Scratch& scratch) const {
+  void run_unit(const RunArgs& args, const WinogradBlock& block, const Unit& unit, const Scratch& scratch) const {
     multiply(block, unit, scratch);
     store(args, block, unit, scratch.staging);
   }
 
   /// Leaves the runs of tiles along d that have an output that is wanted.
-  void cut_to(const Planes& wanted, Block& block) const {
+  void cut_to(const Planes& wanted, WinogradBlock& block) const {
     const WinogradAxis& d = tiling_.axes[0];
     const auto first_tile_of = [&](std::int64_t output) {
       return (d.cells.cell_of(output) - d.cells.begin) / d.run_cells() * d.step;
@@ -187,7 +174,7 @@ class Winograd final : public Prepared {
   }
 
   /// One vector of input channels of the block, zero outside the volume.
-  void pack_panel(const RunArgs& args, const Block& block, std::int64_t v, float* panel) const {
+  void pack_panel(const RunArgs& args, const WinogradBlock& block, std::int64_t v, float* panel) const {
     const WinogradTiling& t = tiling_;
     const Box3& box = args.input_box;
     const Extent3 have = box.extent();
@@ -221,99 +208,13 @@ class Winograd final : public Prepared {
     }
   }
 
-  /// Place of a tile's first cell in its block, in cells.
-  std::int64_t place(std::size_t axis, const Block& block, std::int64_t tile) const {
-    const WinogradAxis& a = tiling_.axes[axis];
-    const auto i = static_cast<int>(axis);
-    return a.cells.begin + a.first_cell(block.first_tile[i] + tile) - block.first_cell[i];
-  }
-
-  /// Calls body(tile w, count) for groups of tiles along w that lie equally far apart, as many as the lines have room for.
-  template <typename Body>
-  void for_each_group(const Block& block, const Body& body) const {
-    const WinogradAxis& w = tiling_.axes[2];
-    for (std::int64_t tw = 0, count = 0; tw < block.tiles.w; tw += count) {
-      const std::int64_t run = w.step == 1 ? block.tiles.w : w.step - tw % w.step;
-      count = std::min({tiling_.group, run, block.tiles.w - tw});
-      body(tw, count);
-    }
-  }
-
-  /// Bᵀ on d, h, w for one vector of channels of every tile, into its lanes of V. d and h are transformed for whole rows of
-  /// inputs, which neighbouring tiles share. A single axis takes only the inputs that its residues read.
-  void transform_input(const Block& block, const WinogradView& view, std::int64_t v, const float* panel,
-                       const Scratch& scratch) const {
-    const WinogradTiling& t = tiling_;
-    const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
-    const std::int64_t lanes = t.lanes;
-    const std::int64_t nd = d.points(view.single_d), nh = h.points(view.single_h);
-    const std::int64_t row = t.panel.w * lanes, plane = t.panel.h * row;
-    const std::int64_t skip_d = view.single_d ? d.single_tap * d.step : 0;
-    const std::int64_t skip_h = view.single_h ? h.single_tap * h.step : 0;
-    const std::int64_t point_stride = block.tile_count() * t.ld();
-    const auto on_d = view.single_d ? copy_[0] : input_[0];
-    const auto on_h = view.single_h ? copy_[1] : input_[1];
-    float* const after_d = scratch.lines;  // [point d][tile d][h][column]
-    for_each_group(block, [&](std::int64_t tw, std::int64_t count) {
-      const std::int64_t columns = w.columns(count) * lanes;
-      const std::int64_t volume = t.panel.h * columns;
-      float* const after_h = after_d + nd * block.tiles.d * volume;  // [point d][tile d][point h][tile h][column]
-      for (std::int64_t td = 0; td < block.tiles.d; ++td) {
-        on_d({.source = panel + (place(0, block, td) + skip_d) * plane + place(2, block, tw) * lanes,
-              .source_step = d.step * plane,
-              .source_outer = row,
-              .source_inner = lanes,
-              .target = after_d + td * volume,
-              .target_step = block.tiles.d * volume,
-              .target_outer = columns,
-              .target_inner = lanes,
-              .outer = t.panel.h,
-              .inner = w.columns(count)});
-      }
-      for (std::int64_t th = 0; th < block.tiles.h; ++th) {
-        on_h({.source = after_d + (place(1, block, th) + skip_h) * columns,
-              .source_step = h.step * columns,
-              .source_outer = volume,
-              .source_inner = lanes,
-              .target = after_h + th * columns,
-              .target_step = block.tiles.h * columns,
-              .target_outer = nh * block.tiles.h * columns,
-              .target_inner = lanes,
-              .outer = nd * block.tiles.d,
-              .inner = w.columns(count)});
-      }
-      for (std::int64_t i = 0; i < nd * block.tiles.d * block.tiles.h; ++i) {
-        const std::int64_t th = i % block.tiles.h, td = i / block.tiles.h % block.tiles.d;
-        const std::int64_t pd = i / block.tiles.h / block.tiles.d;
-        const std::int64_t tile = (td * block.tiles.h + th) * block.tiles.w + tw;
-        kernels::LinesArgs on_w{.source = after_h + ((pd * block.tiles.d + td) * nh * block.tiles.h + th) * columns,
-                                .source_step = w.step * lanes,
-                                .source_outer = block.tiles.h * columns,
-                                .source_inner = w.spacing() * lanes,
-                                .target = scratch.points + pd * nh * t.points_w() * point_stride + tile * t.ld() + v * lanes,
-                                .target_step = point_stride,
-                                .target_outer = t.points_w() * point_stride,
-                                .target_inner = t.ld(),
-                                .outer = nh,
-                                .inner = count};
-        if (w.has(false)) input_[2](on_w);
-        if (w.has(true)) {
-          on_w.source += w.single_tap * on_w.source_step;
-          on_w.target += t.first_point_w(true) * point_stride;
-          copy_[2](on_w);
-        }
-      }
-    });
-  }
-
   /// The products of one unit, columns after columns, and their way into the staging rows.
-  void multiply(const Block& block, const Unit& unit, const Scratch& scratch) const {
+  void multiply(const WinogradBlock& block, const Unit& unit, const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
     const auto [rd, rh, chunk] = unit;
     const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
     const std::int64_t tiles = block.tile_count();
     const std::int64_t nd = d.points(d.is_single(rd)), nh = h.points(h.is_single(rh));
-    const auto on_d = d.is_single(rd) ? copy_[0] : output_[0];
     const float* u = weights_.unit(block.group, chunk, rd, rh);
     for (const WinogradColumns& columns : weights_.columns(chunk)) {
       const auto nr = static_cast<std::int64_t>(columns.entries.size());
@@ -340,71 +241,19 @@ class Winograd final : public Prepared {
           for (std::int64_t j = 0; j < nr; ++j) args.c[j] = scratch.products + pd * size + j * t.lanes;
           product_(args);
         }
-        on_d({.source = scratch.products,
-              .source_step = size,
-              .source_outer = 0,
-              .source_inner = t.lanes,
-              .target = scratch.sums + hw * size,
-              .target_step = nh * nw * size,
-              .target_outer = 0,
-              .target_inner = t.lanes,
-              .outer = 1,
-              .inner = tiles * nr});
+        transforms_.output_on_d(rd, scratch.products, scratch.sums + hw * size, size, nh * nw * size);
       }
       for (std::int64_t j = 0; j < nr; ++j) {
         const auto [vector, rw] = columns.entries[static_cast<std::size_t>(j)];
         const float* bias = weights_.bias(block.group, chunk * t.chunk_vectors + vector);
-        transform_output(block, rh, rw, scratch.sums + j * t.lanes, nr * t.lanes, bias,
-                         scratch.staging + vector * (t.staging_size / t.chunk_vectors) + rw * t.lanes, scratch);
+        transforms_.output_on_h_w(block, rh, rw, scratch.sums + j * t.lanes, nr * t.lanes, bias,
+                                  scratch.staging + vector * (t.staging_size / t.chunk_vectors) + rw * t.lanes,
+                                  scratch.lines);
       }
     }
   }
 
-  /// Aᵀ on h and w for one column of every tile, which stands at sums[((output d * points h * points w + point)*tiles +
-  /// tile)*pitch].
-  void transform_output(const Block& block, std::int64_t rh, std::int64_t rw, const float* sums, std::int64_t pitch,
-                        const float* bias, float* staging, const Scratch& scratch) const {
-    const WinogradTiling& t = tiling_;
-    const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
-    const std::int64_t lanes = t.lanes;
-    const std::int64_t nh = h.points(h.is_single(rh)), nw = w.points(w.is_single(rw));
-    const std::int64_t mh = h.scheme.outputs;
-    const std::int64_t point_stride = block.tile_count() * pitch;
-    const std::int64_t cell = w.cells.stride * lanes, row = t.span.w * cell, plane = t.span.h * row;
-    const auto on_h = h.is_single(rh) ? copy_[1] : output_[1];
-    const auto on_w = w.is_single(rw) ? copy_[2] : output_[2];
-    float* const after_h = scratch.lines;  // [output h][point w][tile]
-    for (std::int64_t i = 0; i < block.tiles.d * block.tiles.h; ++i) {
-      float* const to = staging + place(0, block, i / block.tiles.h) * plane + place(1, block, i % block.tiles.h) * row;
-      for_each_group(block, [&](std::int64_t tw, std::int64_t count) {
-        for (std::int64_t od = 0; od < d.scheme.outputs; ++od) {
-          on_h({.source = sums + od * nh * nw * point_stride + (i * block.tiles.w + tw) * pitch,
-                .source_step = nw * point_stride,
-                .source_outer = point_stride,
-                .source_inner = pitch,
-                .target = after_h,
-                .target_step = nw * count * lanes,
-                .target_outer = count * lanes,
-                .target_inner = lanes,
-                .outer = nw,
-                .inner = count});
-          on_w({.source = after_h,
-                .source_step = count * lanes,
-                .source_outer = nw * count * lanes,
-                .source_inner = lanes,
-                .target = to + od * d.step * plane + place(2, block, tw) * cell,
-                .target_step = w.step * cell,
-                .target_outer = h.step * row,
-                .target_inner = w.spacing() * cell,
-                .outer = mh,
-                .inner = count,
-                .init = bias});
-        }
-      });
-    }
-  }
-
-  void store(const RunArgs& args, const Block& block, const Unit& unit, float* staging) const {
+  void store(const RunArgs& args, const WinogradBlock& block, const Unit& unit, float* staging) const {
     const WinogradTiling& t = tiling_;
     const auto [rd, rh, chunk] = unit;
     const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
@@ -444,12 +293,12 @@ class Winograd final : public Prepared {
   Isa isa_;
   int threads_;
   WinogradTiling tiling_;
+  WinogradTransforms transforms_;
   WinogradWeights weights_;
   kernels::ProductFn<float> product_ = kernels::product<float>(isa_);
   kernels::PackFn<float> pack_ = kernels::pack_row<float>(isa_);
   kernels::AllWithinFn<float> all_within_ = kernels::all_within<float>(isa_);
   kernels::UnpackFn<float> unpack_ = kernels::unpack_row<float>(isa_);
-  std::array<kernels::LinesFn, 3> input_{}, output_{}, copy_{};
   PackedEpilogue<float> epilogue_;
   mutable ScratchPool pool_;
   mutable ScratchPool points_pool_;  ///< of all blocks, where they share them
