@@ -88,14 +88,8 @@ class BSplinePrefilterLayer final : public Layer {
   }
 
   LayerPlan plan(const Shape& input, const RunOptions&) const override {
-    LayerPlan plan;
-    plan.input = input;
-    plan.output = output_shape(input);
-    plan.flops = 12 * static_cast<double>(element_count(input));  // on each axis two recursions of a multiply and an add
-    plan.algorithm = "recursive";
-    plan.reason = "exact, in place";
-    plan.in_place = true;
-    return plan;
+    const double flops = 12 * static_cast<double>(element_count(input));  // each axis: two recursions, multiply and add
+    return in_place_plan(output_shape(input), flops, "recursive", "exact, in place");
   }
 
   Tensor forward(Tensor input, const RunOptions& options) const override {

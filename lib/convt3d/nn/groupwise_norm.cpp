@@ -22,14 +22,9 @@ Shape GroupwiseNormLayer::output_shape(const Shape& input) const {
 }
 
 LayerPlan GroupwiseNormLayer::plan(const Shape& input, const RunOptions&) const {
-  LayerPlan plan;
-  plan.input = input;
-  plan.output = output_shape(input);
-  plan.flops = 5 * static_cast<double>(element_count(input));  // sum and squares, then centre, factor and summand
-  plan.algorithm = "two passes";
-  plan.reason = "moments of all planes, then in place";
+  const double flops = 5 * static_cast<double>(element_count(input));  // sum and squares, then centre, factor and summand
+  LayerPlan plan = in_place_plan(output_shape(input), flops, "two passes", "moments of all planes, then in place");
   plan.reach = pointwise_reach(input);
-  plan.in_place = true;
   plan.ledger = {{"moments of planes", MomentStatistics::bytes(input)}};
   plan.bytes = plan.ledger.front().bytes;
   return plan;

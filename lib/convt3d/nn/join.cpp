@@ -39,14 +39,9 @@ class AddLayer final : public JoinLayer {
   }
 
   LayerPlan join_plan(const Shape& input, const Shape& from, const RunOptions&) const override {
-    LayerPlan plan;
-    plan.input = input;
-    plan.output = join_shape(input, from);
+    const double flops = static_cast<double>(element_count(input));
+    LayerPlan plan = in_place_plan(join_shape(input, from), flops, "pointwise", "in place");
     plan.reach = pointwise_reach(input);
-    plan.flops = static_cast<double>(element_count(input));
-    plan.algorithm = "pointwise";
-    plan.reason = "in place";
-    plan.in_place = true;
     return plan;
   }
 

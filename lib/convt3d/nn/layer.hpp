@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "convt3d/base/observer.hpp"
 #include "convt3d/base/tensor.hpp"
@@ -47,6 +48,18 @@ struct LayerPlan {
 
 /// The reach of planes that are made from themselves alone, in an input (N, C, D, H, W).
 inline PlaneReach pointwise_reach(const Shape& input) { return {.input = input[2]}; }
+
+/// The plan of a layer whose output has the shape of its input (N, C, D, H, W) and takes over its memory.
+inline LayerPlan in_place_plan(const Shape& input, double flops, std::string algorithm, std::string reason) {
+  LayerPlan plan;
+  plan.input = input;
+  plan.output = input;
+  plan.flops = flops;
+  plan.algorithm = std::move(algorithm);
+  plan.reason = std::move(reason);
+  plan.in_place = true;
+  return plan;
+}
 
 /// One step of a stack. Layers are immutable once built and may be used by several threads at once. Shapes are 5-D.
 class Layer {

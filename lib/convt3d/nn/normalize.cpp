@@ -23,16 +23,6 @@ using Mode = Normalize::Mode;
 /// A scale to divide by.
 double nonzero(double scale) { return scale == 0 ? 1 : scale; }
 
-LayerPlan in_place_plan(const Shape& input, std::string algorithm, std::string reason) {
-  LayerPlan plan;
-  plan.input = input;
-  plan.output = input;
-  plan.algorithm = std::move(algorithm);
-  plan.reason = std::move(reason);
-  plan.in_place = true;
-  return plan;
-}
-
 class NormalizeLayer final : public NormalizingLayer {
  public:
   explicit NormalizeLayer(const Normalize& normalize) : its_(normalize) {
@@ -56,9 +46,9 @@ class NormalizeLayer final : public NormalizingLayer {
   }
 
   LayerPlan plan(const Shape& input, const RunOptions&) const override {
-    LayerPlan plan = in_place_plan(output_shape(input), its_.mode == Mode::kPercentiles ? "passes" : "two passes",
-                                   "the range of each channel, then in place");
-    plan.flops = 5 * static_cast<double>(element_count(input));
+    LayerPlan plan =
+        in_place_plan(output_shape(input), 5 * static_cast<double>(element_count(input)),
+                      its_.mode == Mode::kPercentiles ? "passes" : "two passes", "the range of each channel, then in place");
     plan.reach = pointwise_reach(input);
     plan.bytes = its_.mode == Mode::kPercentiles ? PercentileStatistics::bytes(input) : MomentStatistics::bytes(input);
     plan.ledger = {{"ranges of channels", plan.bytes}};
@@ -119,8 +109,8 @@ class DenormalizeLayer final : public DenormalizingLayer {
   }
 
   LayerPlan plan(const Shape& input, const RunOptions&) const override {
-    LayerPlan plan = in_place_plan(output_shape(input), "pointwise", "in place");
-    plan.flops = 2 * static_cast<double>(element_count(input));
+    LayerPlan plan =
+        in_place_plan(output_shape(input), 2 * static_cast<double>(element_count(input)), "pointwise", "in place");
     plan.reach = pointwise_reach(input);
     return plan;
   }

@@ -16,14 +16,8 @@ Shape PointwiseLayer::output_shape(const Shape& input) const {
 }
 
 LayerPlan PointwiseLayer::plan(const Shape& input, const RunOptions&) const {
-  LayerPlan plan;
-  plan.input = input;
-  plan.output = output_shape(input);
-  plan.flops = static_cast<double>(element_count(input));
-  plan.algorithm = "pointwise";
-  plan.reason = "in place";
+  LayerPlan plan = in_place_plan(output_shape(input), static_cast<double>(element_count(input)), "pointwise", "in place");
   plan.reach = pointwise_reach(input);
-  plan.in_place = true;
   return plan;
 }
 

@@ -90,14 +90,9 @@ class SoftmaxLayer final : public Layer {
   }
 
   LayerPlan plan(const Shape& input, const RunOptions&) const override {
-    LayerPlan plan;
-    plan.input = input;
-    plan.output = output_shape(input);
-    plan.flops = 5 * static_cast<double>(element_count(input));  // compare, subtract, exp, add, multiply
+    const double flops = 5 * static_cast<double>(element_count(input));  // compare, subtract, exp, add, multiply
+    LayerPlan plan = in_place_plan(output_shape(input), flops, "over channels", "in place");
     plan.reach = pointwise_reach(input);
-    plan.algorithm = "over channels";
-    plan.reason = "in place";
-    plan.in_place = true;
     return plan;
   }
 
