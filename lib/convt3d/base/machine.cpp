@@ -77,7 +77,18 @@ int environment_cpus(const char* variable) {
   return value > 0 && value < 1 << 20 ? static_cast<int>(value) : 0;
 }
 
-std::int64_t cache_bytes(int name, std::int64_t fallback) {
+/// Of the cache that serves data at a level, as Linux tells of the first CPU. sysconf, which asks the processor, is the second
+/// choice: in virtual machines it may tell of the whole host's.
+std::int64_t cache_bytes(int level, int name, std::int64_t fallback) {
+  for (int index = 0; index < 8; ++index) {
+    const std::string folder = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";
+    std::ifstream levels(folder + "level"), types(folder + "type"), sizes(folder + "size");
+    int found = 0;
+    std::string type;
+    std::int64_t kibibytes = 0;
+    const bool is_it = levels >> found && types >> type && found == level && type != "Instruction";
+    if (is_it && sizes >> kibibytes && sizes.get() == 'K' && kibibytes > 0) return kibibytes << 10;
+  }
   const long bytes = sysconf(name);
   return bytes > 0 ? bytes : fallback;
 }
@@ -141,9 +152,9 @@ Machine Machine::detect() {
       machine.threads_limited_by = by;
     }
   }
-  machine.l1_bytes = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, machine.l1_bytes);
-  machine.l2_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE, machine.l2_bytes);
-  machine.l3_bytes = cache_bytes(_SC_LEVEL3_CACHE_SIZE, machine.l3_bytes);
+  machine.l1_bytes = cache_bytes(1, _SC_LEVEL1_DCACHE_SIZE, machine.l1_bytes);
+  machine.l2_bytes = cache_bytes(2, _SC_LEVEL2_CACHE_SIZE, machine.l2_bytes);
+  machine.l3_bytes = cache_bytes(3, _SC_LEVEL3_CACHE_SIZE, machine.l3_bytes);
   return machine;
 }
 
