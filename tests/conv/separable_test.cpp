@@ -1,11 +1,10 @@
 // Kernels of rank 1, axis by axis: found when they are, refused when not, and the same result as the definition.
 
-#include "convt3d/conv/separable.hpp"
-
 #include <gtest/gtest.h>
 
 #include <string>
 
+#include "convt3d/conv/separable_factors.hpp"
 #include "support/run.hpp"
 #include "support/sweep.hpp"
 

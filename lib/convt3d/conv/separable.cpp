@@ -9,12 +9,10 @@
 //   for rh:      row[ch][x*s + rw] = Σ_ew H[rh][ch][x + ew] · z   one call, then rows are copied to the output
 //
 // All three are the kernel `cell_row`, its columns the residues of the axis; what lies between stays in the first caches.
-#include "convt3d/conv/separable.hpp"
-
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "convt3d/base/checked.hpp"
@@ -23,62 +21,12 @@
 #include "convt3d/conv/cells.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
+#include "convt3d/conv/separable_factors.hpp"
 
 namespace convt3d {
 namespace {
 
 constexpr std::int64_t kMostResidues = 4;  // per axis: a number of columns there are kernels for
-
-/// The factors of one channel's kernel, each with the largest element's share: u through it along d, v and z likewise, the
-/// latter two divided by it. False when their product is not the kernel.
-template <typename T>
-bool factorise(const T* kernel, const Extent3& k, std::array<std::vector<double>, 3>& factors) {
-  const std::int64_t size = k.d * k.h * k.w;
-  const std::int64_t peak =
-      std::max_element(kernel, kernel + size, [](T a, T b) { return std::abs(a) < std::abs(b); }) - kernel;
-  const double largest = kernel[peak];
-  if (!std::isfinite(largest)) return false;
-  const std::array<std::int64_t, 3> at = {peak / (k.h * k.w), peak / k.w % k.h, peak % k.w};
-  const std::array<std::int64_t, 3> strides = {k.h * k.w, k.w, 1};
-  for (std::size_t a = 0; a < 3; ++a) {
-    factors[a].resize(static_cast<std::size_t>(k[static_cast<int>(a)]));
-    const T* line = kernel + peak - at[a] * strides[a];
-    for (std::size_t t = 0; t < factors[a].size(); ++t) {
-      const double value = line[static_cast<std::int64_t>(t) * strides[a]];
-      factors[a][t] = a == 0 || largest == 0 ? value : value / largest;
-    }
-  }
-  // Kernels made in double and rounded to T are off their product by half a unit in the last place, or a few.
-  const double tolerance = 8 * static_cast<double>(std::numeric_limits<T>::epsilon()) * std::abs(largest);
-  for (std::int64_t i = 0; i < size; ++i) {
-    const double product = factors[0][static_cast<std::size_t>(i / (k.h * k.w))] *
-                           factors[1][static_cast<std::size_t>(i / k.w % k.h)] *
-                           factors[2][static_cast<std::size_t>(i % k.w)];
-    if (!(std::abs(product - static_cast<double>(kernel[i])) <= tolerance)) return false;
-  }
-  return true;
-}
-
-/// Moves a power of two from one axis's factor to the last one's, so that the sums over that axis are no larger than the
-/// input: else they might overflow where the result does not.
-void move_scale(std::vector<double>& from, std::vector<double>& last) {
-  double sum = 0;
-  for (const double value : from) sum += std::abs(value);
-  int exponent = 0;
-  std::frexp(sum, &exponent);
-  for (double& value : from) value = std::ldexp(value, -exponent);
-  for (double& value : last) value = std::ldexp(value, exponent);
-}
-
-template <typename T>
-bool all_factorise(const Problem& problem, const T* weight) {
-  std::array<std::vector<double>, 3> factors;
-  const std::int64_t size = problem.kernel.d * problem.kernel.h * problem.kernel.w;
-  for (std::int64_t c = 0; c < problem.ci; ++c) {
-    if (!factorise(weight + c * size, problem.kernel, factors)) return false;
-  }
-  return true;
-}
 
 struct Tiling {
   std::array<CellAxis, 3> axes;
@@ -157,16 +105,15 @@ class Separable final : public Prepared {
         epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
         pool_(static_cast<std::size_t>(tiling_.scratch_elements()) * sizeof(T)) {
     const std::int64_t size = problem_.kernel.d * problem_.kernel.h * problem_.kernel.w;
-    std::array<std::vector<double>, 3> factors;
     channels_.reserve(static_cast<std::size_t>(problem_.ci));
     for (std::int64_t c = 0; c < problem_.ci; ++c) {
-      if (!factorise(weight + c * size, problem_.kernel, factors)) {
+      const std::optional<SeparableFactors> factors = separable_factors(weight + c * size, problem_.kernel);
+      if (!factors) {
         throw Error(ErrorKind::kShape,
                     "the kernel of channel " + std::to_string(c) + " is not separable, though the plan says so");
       }
-      for (std::size_t a = 0; a < 2; ++a) move_scale(factors[a], factors[2]);
       Channel channel;
-      for (std::size_t a = 0; a < 3; ++a) channel.weights[a] = axis_weights<T>(tiling_.axes[a], factors[a]);
+      for (std::size_t a = 0; a < 3; ++a) channel.weights[a] = axis_weights<T>(tiling_.axes[a], (*factors)[a]);
       channel.bias.fill(bias != nullptr ? bias[c] : T{0});
       channels_.push_back(std::move(channel));
     }
@@ -395,12 +342,6 @@ std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const vo
 }
 
 }  // namespace
-
-bool is_separable(const Problem& problem, const void* weight) {
-  if (problem.ci != problem.groups || problem.co != problem.groups) return false;
-  if (problem.dtype == DType::kFloat64) return all_factorise(problem, static_cast<const double*>(weight));
-  return all_factorise(problem, static_cast<const float*>(weight));
-}
 
 constexpr Algorithm kSeparable = {"separable", rejects, seconds, ledger, reach, tiles, prepare};
 

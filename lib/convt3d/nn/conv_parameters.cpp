@@ -12,7 +12,7 @@
 #include "convt3d/base/buffer.hpp"
 #include "convt3d/base/error.hpp"
 #include "convt3d/base/machine.hpp"
-#include "convt3d/conv/separable.hpp"
+#include "convt3d/conv/separable_factors.hpp"
 #include "convt3d/nn/element_type.hpp"
 #include "convt3d/nn/random.hpp"
 
