@@ -77,8 +77,8 @@ int environment_cpus(const char* variable) {
   return value > 0 && value < 1 << 20 ? static_cast<int>(value) : 0;
 }
 
-/// Of the cache that serves data at a level, as Linux tells of the first CPU. sysconf, which asks the processor, is the second
-/// choice: in virtual machines it may tell of the whole host's.
+/// Of the cache that serves data at a level, as Linux tells of the first CPU. sysconf, which asks the processor, is the
+/// second choice: in virtual machines it may tell of the whole host's.
 std::int64_t cache_bytes(int level, int name, std::int64_t fallback) {
   for (int index = 0; index < 8; ++index) {
     const std::string folder = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";

@@ -17,13 +17,12 @@
 // gemm_bfloat16 is the same of half as many channels, each of them a word of two rounded to bfloat16.
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <vector>
 
 #include "convt3d/base/checked.hpp"
-#include "convt3d/base/half.hpp"
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/direct_tiling.hpp"
+#include "convt3d/conv/direct_weights.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 #include "convt3d/conv/phases.hpp"
@@ -50,21 +49,17 @@ class Direct final : public Prepared {
         threads_(plan.threads),
         pairs_(pairs),
         tiling_(direct_tiling<T>({pairs ? in_pairs(plan.problem) : plan.problem, plan.machine, plan.threads})),
+        weights_(plan.problem, tiling_, weight, bias, pairs),
         epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
         pool_(scratch_bytes(tiling_, pairs)) {
     if constexpr (std::is_same_v<T, float>) {
       if (pairs_) product_ = kernels::product_bfloat16();
     }
-    pack_weights(weight, bias);
   }
 
   static std::size_t scratch_bytes(const DirectTiling& t, bool pairs) {
     const std::int64_t wide_row = pairs ? 2 * t.ci * t.panel.w : 0;
     return static_cast<std::size_t>(round_up(t.panel_size, t.lanes) + t.staging_size + wide_row) * sizeof(T);
-  }
-
-  static std::int64_t packed_elements(const Problem& p, const DirectTiling& t) {
-    return p.groups * ceil_div(t.co, t.lanes) * t.lanes * (t.ci * p.kernel.d * p.kernel.h * p.kernel.w + 1);
   }
 
   void run(const RunArgs& args) const override {
@@ -199,9 +194,9 @@ class Direct final : public Prepared {
                         .taps = nullptr,
                         .tap_count = 0,
                         .k = t.ci,
-                        .b = weights_at(block.group, chunk, f),
+                        .b = weights_.phase(block.group, chunk, f),
                         .nr = static_cast<int>(vectors),
-                        .init = bias_at(block.group, chunk),
+                        .init = weights_.bias(block.group, chunk),
                         .c = {},
                         .ldc = w.out_step * t.lanes};
     const std::int64_t rows = t.flat ? 1 : rows_h;
@@ -273,78 +268,16 @@ class Direct final : public Prepared {
     return taps;
   }
 
-  const T* bias_at(std::int64_t group, std::int64_t chunk) const {
-    return bias_ + group * ceil_div(tiling_.co, tiling_.lanes) * tiling_.lanes + chunk * tiling_.nr * tiling_.lanes;
-  }
-
-  const T* weights_at(std::int64_t group, std::int64_t chunk, const std::array<std::size_t, 3>& f) const {
-    const DirectTiling& t = tiling_;
-    const std::size_t phases = t.axes[0].phases.size() * t.axes[1].phases.size() * t.axes[2].phases.size();
-    const std::size_t phase = (f[0] * t.axes[1].phases.size() + f[1]) * t.axes[2].phases.size() + f[2];
-    return static_cast<const T*>(packed_.data()) +
-           offsets_[(static_cast<std::size_t>(group * t.chunks + chunk)) * phases + phase];
-  }
-
-  /// Two numbers rounded to bfloat16, the first one low.
-  static T in_one_word(T low, T high) {
-    const auto rounded = [](T value) { return std::uint32_t{bfloat16_from_float(static_cast<float>(value))}; };
-    return static_cast<T>(std::bit_cast<float>(rounded(low) | rounded(high) << 16));
-  }
-
-  /// [group][chunk][phase][tap][ci][lane], lanes past the last channel zero; then the bias [group][lane].
-  void pack_weights(const T* weight, const T* bias) {
-    const DirectTiling& t = tiling_;
-    const Problem& p = problem_;
-    const std::int64_t kernel = p.kernel.d * p.kernel.h * p.kernel.w;
-    packed_ = Buffer(static_cast<std::size_t>(packed_elements(p, t)) * sizeof(T));
-    T* target = static_cast<T*>(packed_.data());
-    for (std::int64_t group = 0; group < p.groups; ++group) {
-      for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
-        const std::int64_t co_begin = chunk * t.nr * t.lanes;
-        const std::int64_t width = t.chunk_vectors(chunk) * t.lanes;
-        for (const AxisPhase& d : t.axes[0].phases) {
-          for (const AxisPhase& h : t.axes[1].phases) {
-            for (const AxisPhase& w : t.axes[2].phases) {
-              offsets_.push_back(target - static_cast<T*>(packed_.data()));
-              for (const Tap& td : d.taps) {
-                for (const Tap& th : h.taps) {
-                  for (const Tap& tw : w.taps) {
-                    const std::int64_t tap = (td.kernel * p.kernel.h + th.kernel) * p.kernel.w + tw.kernel;
-                    for (std::int64_t ci = 0; ci < t.ci; ++ci) {
-                      const auto at = [&](std::int64_t channel, std::int64_t co) {
-                        if (channel >= channels_ || co >= t.co) return T{0};
-                        return weight[((group * channels_ + channel) * t.co + co) * kernel + tap];
-                      };
-                      for (std::int64_t co = co_begin; co < co_begin + width; ++co)
-                        *target++ = pairs_ ? in_one_word(at(2 * ci, co), at(2 * ci + 1, co)) : at(ci, co);
-                    }
-                  }
-                }
-              }
-            }
-          }
-        }
-      }
-    }
-    bias_ = target;
-    const std::int64_t width = ceil_div(t.co, t.lanes) * t.lanes;
-    for (std::int64_t group = 0; group < p.groups; ++group) {
-      for (std::int64_t co = 0; co < width; ++co) *target++ = bias != nullptr && co < t.co ? bias[group * t.co + co] : T{0};
-    }
-  }
-
   Problem problem_;
   Isa isa_;
   int threads_;
   bool pairs_;
   DirectTiling tiling_;
+  DirectWeights<T> weights_;
   std::int64_t channels_ = problem_.ci / problem_.groups;
   kernels::ProductFn<T> product_ = kernels::product<T>(isa_);
   kernels::PackFn<T> pack_ = kernels::pack_row<T>(isa_);
   kernels::NarrowFn narrow_ = kernels::narrow_to_bfloat16();
-  Buffer packed_;
-  std::vector<std::int64_t> offsets_;  ///< of each group, chunk and phase in packed_
-  const T* bias_ = nullptr;
   PackedEpilogue<T> epilogue_;
   mutable ScratchPool pool_;
 };
@@ -366,7 +299,7 @@ std::vector<LedgerEntry> ledger(const Query& query) {
     using T = decltype(zero);
     return std::vector<LedgerEntry>{
         {"packed weights",
-         Buffer::taken(Direct<T>::packed_elements(query.problem, t) * static_cast<std::int64_t>(sizeof(T)))},
+         Buffer::taken(DirectWeights<T>::elements(query.problem, t) * static_cast<std::int64_t>(sizeof(T)))},
         {"panels and staging rows",
          query.threads * Buffer::taken(static_cast<std::int64_t>(Direct<T>::scratch_bytes(t, false)))}};
   });
@@ -417,7 +350,7 @@ double seconds_in_pairs(const Query& query) {
 std::vector<LedgerEntry> ledger_in_pairs(const Query& query) {
   const DirectTiling t = tiling_in_pairs(query);
   const auto element = static_cast<std::int64_t>(sizeof(float));
-  return {{"packed weights", Buffer::taken(Direct<float>::packed_elements(query.problem, t) * element)},
+  return {{"packed weights", Buffer::taken(DirectWeights<float>::elements(query.problem, t) * element)},
           {"panels and staging rows",
            query.threads * Buffer::taken(static_cast<std::int64_t>(Direct<float>::scratch_bytes(t, true)))}};
 }
