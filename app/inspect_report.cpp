@@ -15,9 +15,9 @@ using Json = nlohmann::ordered_json;
 /// Sums that differ by less are what rounding leaves of even ones.
 constexpr double kEven = 1e-3;
 
+/// None is the whole volume, or is not known.
 std::string voxels(const std::optional<Extent3>& field) {
-  return field ? fmt::format("at most {} x {} x {} voxels", field->d, field->h, field->w)
-               : "the whole volume, or is not known";
+  return field ? fmt::format("at most {} x {} x {} voxels", field->d, field->h, field->w) : "up to all voxels";
 }
 
 Json sizes(const std::optional<Extent3>& size) { return size ? Json(std::array{size->d, size->h, size->w}) : Json(nullptr); }
