@@ -2,7 +2,6 @@
 // as written, and fused.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -11,10 +10,12 @@
 #include "convt3d/model/model.hpp"
 #include "convt3d/model/tensor_file.hpp"
 #include "convt3d/nn/fuse.hpp"
+#include "support/distance.hpp"
 
 namespace {
 
 using namespace convt3d;
+using testing_support::relative_l2;
 
 class Networks : public testing::TestWithParam<std::string> {
  protected:
@@ -30,19 +31,6 @@ INSTANTIATE_TEST_SUITE_P(Small, Networks,
                          testing::Values("nnunet_decoder", "monai_unet", "vnet", "gan3d", "fsrcnn3d", "espcn3d",
                                          "residual_sr", "autoencoder"),
                          [](const auto& test) { return test.param; });
-
-/// ||found - expected|| / ||expected||
-double relative_l2(const Tensor& found, const Tensor& expected) {
-  const Tensor a = convert(found, DType::kFloat64);
-  const Tensor b = convert(expected, DType::kFloat64);
-  double error = 0;
-  double norm = 0;
-  for (std::int64_t i = 0; i < b.size(); ++i) {
-    error += std::pow(a.data<double>()[i] - b.data<double>()[i], 2);
-    norm += std::pow(b.data<double>()[i], 2);
-  }
-  return std::sqrt(error / norm);
-}
 
 TEST_P(Networks, GiveWhatPyTorchGives) {
   const Tensor input = golden("input");

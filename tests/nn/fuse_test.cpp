@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -16,12 +15,14 @@
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
 #include "convt3d/nn/pad.hpp"
 #include "support/arrays.hpp"
+#include "support/distance.hpp"
 #include "support/refusal.hpp"
 
 namespace {
 
 using namespace convt3d;
 using testing_support::expect_refused;
+using testing_support::relative_l2;
 
 constexpr ConvTranspose3dOptions kUp = {
     .in_channels = 4, .out_channels = 6, .kernel_size = 4, .stride = 2, .padding = 1, .groups = 2};
@@ -66,20 +67,6 @@ std::vector<std::string> reasons(const Sequential& stack, const Shape& input) {
   return reasons;
 }
 
-/// ||a - b|| / ||b||
-double distance(const Tensor& a, const Tensor& b) {
-  const Tensor found = convert(a, DType::kFloat64);
-  const Tensor expected = convert(b, DType::kFloat64);
-  double error = 0;
-  double norm = 0;
-  for (std::int64_t i = 0; i < found.size(); ++i) {
-    const double e = expected.data<double>()[i];
-    error += (found.data<double>()[i] - e) * (found.data<double>()[i] - e);
-    norm += e * e;
-  }
-  return std::sqrt(error / norm);
-}
-
 bool same_values(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && std::ranges::equal(a.values<float>(), b.values<float>());
 }
@@ -109,7 +96,7 @@ TEST(Fuse, MultipliesNormsOutWithWeightsWithinRounding) {
       EXPECT_EQ(reasons(fused, {1, 4, 3, 4, 5}),
                 (std::vector<std::string>{"", "in the weights of layer 0", "in the epilogue of layer 0"}));
       const Tensor input = random({1, 4, 3, 4, 5}, 9, dtype);
-      EXPECT_LE(distance(fused.forward(input), make().forward(input)), dtype == DType::kFloat32 ? 5e-7 : 1e-15);
+      EXPECT_LE(relative_l2(fused.forward(input), make().forward(input)), dtype == DType::kFloat32 ? 5e-7 : 1e-15);
     }
   }
 }
@@ -134,7 +121,7 @@ TEST(Fuse, ServesConvolutionsLikewise) {
     EXPECT_EQ(fused[0].repr(), make()[0].repr());
     EXPECT_EQ(fused.parameter_count(), make().parameter_count());
     const Tensor input = random({2, 4, 3, 4, 5}, 12);
-    EXPECT_LE(distance(fused.forward(input), make().forward(input)), 5e-7);
+    EXPECT_LE(relative_l2(fused.forward(input), make().forward(input)), 5e-7);
   }
 }
 
