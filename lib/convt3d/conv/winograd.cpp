@@ -65,9 +65,10 @@ class Winograd final : public Prepared {
       scratch.points = static_cast<float*>(points.data()) + index * t.points_size;
       return scratch;
     };
-    run_tasks(threads_, blocks, pool_, nullptr, [&](std::int64_t index, void* memory) {
+    run_tasks(threads_, blocks * t.ci_vectors, pool_, nullptr, [&](std::int64_t task, void* memory) {
+      const std::int64_t index = task / t.ci_vectors;
       const WinogradBlock block = block_of(args, index);
-      if (block.tiles.d > 0) transform(args, block, t.views.front(), lay_out_shared(index, memory));
+      if (block.tiles.d > 0) transform(args, block, t.views.front(), task % t.ci_vectors, lay_out_shared(index, memory));
     });
     // Unit by unit: its weights stay in the second cache while the blocks pass.
     run_tasks(threads_, t.units() * blocks, pool_, args.observer, [&](std::int64_t task, void* memory) {
@@ -138,7 +139,7 @@ class Winograd final : public Prepared {
     const WinogradBlock block = block_of(args, index);
     if (block.tiles.d <= 0) return;
     for (const WinogradView& view : t.views) {
-      transform(args, block, view, scratch);
+      for (std::int64_t v = 0; v < t.ci_vectors; ++v) transform(args, block, view, v, scratch);
       for (std::int64_t i = t.units() * split / t.splits; i < t.units() * (split + 1) / t.splits; ++i) {
         const Unit unit = unit_of(i);
         const WinogradView its_view = {t.axes[0].is_single(unit.rd), t.axes[1].is_single(unit.rh)};
@@ -147,14 +148,13 @@ class Winograd final : public Prepared {
     }
   }
 
-  /// A view's points of all input channels.
-  void transform(const RunArgs& args, const WinogradBlock& block, const WinogradView& view, const Scratch& scratch) const {
+  /// A view's points of one vector of input channels.
+  void transform(const RunArgs& args, const WinogradBlock& block, const WinogradView& view, std::int64_t v,
+                 const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
-    for (std::int64_t v = 0; v < t.ci_vectors; ++v) {
-      float* panel = scratch.panels + v % t.panels * (t.panel_size / t.panels);
-      if (t.panels == 1 || view == t.views.front()) pack_panel(args, block, v, panel);
-      transforms_.input(block, view, v, panel, scratch.points, scratch.lines);
-    }
+    float* panel = scratch.panels + v % t.panels * (t.panel_size / t.panels);
+    if (t.panels == 1 || view == t.views.front()) pack_panel(args, block, v, panel);
+    transforms_.input(block, view, v, panel, scratch.points, scratch.lines);
   }
 
   void run_unit(const RunArgs& args, const WinogradBlock& block, const Unit& unit, const Scratch& scratch) const {

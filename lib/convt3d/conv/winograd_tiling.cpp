@@ -146,7 +146,7 @@ void set_schemes(WinogradTiling& t, const std::array<WinogradScheme, 3>& schemes
 /// Sets the block that is fastest by estimate, shared or not, and returns its seconds.
 double choose_block(WinogradTiling& t, const Query& query) {
   constexpr std::int64_t kMostTiles = 256;
-  constexpr std::int64_t kMostShared = std::int64_t{24} << 20;  // bytes: what L3 has room for beside the weights
+  constexpr std::int64_t kMostShared = std::int64_t{12} << 20;  // bytes: what L3 has room for beside the weights
   double best = std::numeric_limits<double>::infinity();
   Extent3 chosen;
   bool shared = false;
@@ -159,7 +159,8 @@ double choose_block(WinogradTiling& t, const Query& query) {
     constexpr double kFewestTiles = 24;
     const auto count = [](const Extent3& extent) { return static_cast<double>(extent.d * extent.h * extent.w); };
     const double all = count({t.axes[0].tiles, t.axes[1].tiles, t.axes[2].tiles});
-    const bool enough = count(t.blocks) == 1 || all / count(t.blocks) >= kFewestTiles;
+    const bool enough = (count(t.blocks) == 1 || all / count(t.blocks) >= kFewestTiles) &&
+                        t.block_count(query.problem) * t.units() >= 4 * query.threads;
     return t.views.size() == 1 && enough && t.shared_floats(query.problem) * 4 <= kMostShared;
   };
   const auto consider = [&](const Extent3& block) {
