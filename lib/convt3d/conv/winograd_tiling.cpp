@@ -296,6 +296,7 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
   const double rest = multiplied * columns * tiles * product + 1.4 * output_elements * columns * tiles +
                       store * md * mh * mw * residues * tiles * columns;
   const double blocks = real(t.block_count(query.problem)), units = real(t.units());
+  constexpr double kPhases = 60e-6;  // threads are woken and waited for twice
   if (t.shared) {  // points are written once and read for every product, from behind L2
     const double passes =
         std::ceil(columns * real(w.cells.stride) / kWinogradColumns) * real(d.cells.stride * h.cells.stride);
@@ -306,7 +307,7 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
     double cycles = once + rest + traffic;
     if (working_set - points > 0.5 * l2) cycles *= (working_set - points) / (0.5 * l2);
     const double shares = std::ceil(blocks * units / query.threads) / (blocks * units);
-    return shares * (blocks * cycles + times * all_weights / (all_weights < l3 ? 16 : 6)) / kClock + 20e-6;
+    return shares * (blocks * cycles + times * all_weights / (all_weights < l3 ? 16 : 6)) / kClock + kPhases;
   }
   double cycles = once * splits + rest;
   cycles += weights / (weights + working_set < l2 ? 64 : weights < l3 ? 16 : 4);
