@@ -56,7 +56,7 @@ TEST(PixelShuffle3d, RefusesWhatDoesNotFit) {
   expect_refused([] { make_layer(PixelShuffle3d{2})->output_shape({1, 12, 2, 2, 2}); }, {"8 voxels", "12 channels"});
   expect_refused([] { make_layer(PixelShuffle3d{{2, 0, 2}}); }, {"upscale_factor is (2, 0, 2)", "at least 1"});
   constexpr std::int64_t kHuge = std::int64_t{1} << 40;
-  expect_refused([] { make_layer(PixelShuffle3d{kHuge}); }, {"upscale_factor"});
+  expect_refused([] { make_layer(PixelShuffle3d{kHuge}); }, {"upscale_factor", "at most 2^63 - 1 voxels"});
   expect_refused([] { make_layer(PixelShuffle3d{{1, 1, kHuge}})->output_shape({1, kHuge, 1, 1, kHuge}); }, {"2^63"});
 }
 

@@ -1,7 +1,6 @@
 #include <optional>
 #include <string>
 
-#include "convt3d/base/checked.hpp"
 #include "convt3d/model/layer_table.hpp"
 #include "convt3d/nn/pixel_shuffle.hpp"
 #include "convt3d/nn/softmax.hpp"

@@ -36,7 +36,8 @@ class PixelShuffle3dLayer final : public Layer {
   explicit PixelShuffle3dLayer(const Extent3& factor) : factor_(factor) {
     const auto voxels = checked_mul(checked_mul(factor.d, factor.h), factor.w);
     if (factor.d < 1 || factor.h < 1 || factor.w < 1 || !voxels) {
-      throw Error(ErrorKind::kShape, "upscale_factor is " + to_string(factor) + "; expected at least 1 on every axis");
+      throw Error(ErrorKind::kShape, "upscale_factor is " + to_string(factor) +
+                                         "; expected at least 1 on every axis, and blocks of at most 2^63 - 1 voxels");
     }
     voxels_ = *voxels;
   }
