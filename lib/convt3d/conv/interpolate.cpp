@@ -1,7 +1,6 @@
 #include "convt3d/conv/interpolate.hpp"
 
 #include <algorithm>
-#include <memory>
 #include <string>
 
 #include "convt3d/base/checked.hpp"

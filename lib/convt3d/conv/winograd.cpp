@@ -21,10 +21,8 @@
 //
 // The transforms are in winograd_transforms.cpp; here is the order of work, with packing, products and stores.
 #include <algorithm>
-#include <utility>
 #include <vector>
 
-#include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"

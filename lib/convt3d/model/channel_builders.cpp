@@ -1,4 +1,3 @@
-#include <optional>
 #include <string>
 
 #include "convt3d/model/layer_table.hpp"

@@ -1,7 +1,6 @@
 #include "convt3d/nn/bspline_prefilter.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "convt3d/base/checked.hpp"

@@ -1,7 +1,6 @@
 #include "convt3d/nn/normalize.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <utility>
 

@@ -1,7 +1,6 @@
 #include "convt3d/nn/plane_run.hpp"
 
 #include <cstring>
-#include <utility>
 
 #include "convt3d/conv/parallel.hpp"
 
