@@ -1,13 +1,17 @@
 #include "batch.hpp"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <memory>
+#include <numeric>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "convt3d/base/error.hpp"
 #include "convt3d/nn/fuse.hpp"
@@ -18,8 +22,8 @@ namespace convt3d::app {
 namespace {
 
 /// What the program and its libraries hold when a run begins: 10 MiB on Debian 12, and room for the threads' stacks and
-/// heaps.
-constexpr std::int64_t kProgramBytes = 16 << 20;
+/// heaps, 4 to 7 MiB.
+constexpr std::int64_t kProgramBytes = 18 << 20;
 
 /// What jobs that overlap may hold together where no bound is given. Larger ones gain little: their own stages overlap.
 constexpr std::int64_t kInFlightBytes = std::int64_t{1} << 30;
@@ -63,6 +67,31 @@ class Models {
 
   Console& console_;
   std::map<std::string, Entry> loaded_;
+};
+
+/// What models keep when jobs have ended: packed weights and scratch, which spare the next volume packing its own.
+class Leftovers {
+ public:
+  /// The job has ended, whether well or not. Of jobs of different shapes each layer may have kept either's.
+  void add(const JobResult& job) {
+    const std::vector<std::int64_t> left = bytes_left_by(*job.plan);
+    std::vector<std::int64_t>& most = most_[job.model];
+    most.resize(left.size());
+    std::transform(left.begin(), left.end(), most.begin(), most.begin(),
+                   [](std::int64_t a, std::int64_t b) { return std::max(a, b); });
+  }
+
+  /// Gives all back, unless there is room for it.
+  void keep_within(std::int64_t room_bytes) {
+    for (const auto& [model, most] : most_) room_bytes -= std::accumulate(most.begin(), most.end(), std::int64_t{0});
+    if (room_bytes >= 0) return;
+    for (const auto& [model, most] : most_) model->layers.release();
+    most_.clear();
+    malloc_trim(0);  // what lies between blocks that are still in use goes back to the system too
+  }
+
+ private:
+  std::map<std::shared_ptr<const Model>, std::vector<std::int64_t>> most_;  ///< bytes, by layer
 };
 
 class Batch {
@@ -119,7 +148,12 @@ class Batch {
               .admits = [&](std::size_t front, std::size_t next) { return fit_together(planned, front, next); },
               .work = [&](std::size_t i, Observer& observer) { run_job(*planned[i], observer); },
               .name = [&](std::size_t i) { return planned[i]->job.inputs.front().filename().string(); },
-              .ended = [&](std::size_t i, std::exception_ptr thrown) { return end(*planned[i], thrown, finished); }},
+              .ended =
+                  [&](std::size_t i, std::exception_ptr thrown) {
+                    leftovers_.add(*planned[i]);
+                    if (i + 1 < planned.size()) make_room_for(planned[i + 1]->plan->memory.peak_bytes);
+                    return end(*planned[i], thrown, finished);
+                  }},
              console_);
     result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
@@ -152,12 +186,19 @@ class Batch {
   }
 
   /// Whether jobs from `front` to `next` may be in flight at once: three, one in each stage, if there are threads for it and
-  /// they fit into the memory bound together.
-  bool fit_together(const std::vector<JobResult*>& planned, std::size_t front, std::size_t next) const {
+  /// they fit into the memory bound together. Then what earlier jobs have left fits too.
+  bool fit_together(const std::vector<JobResult*>& planned, std::size_t front, std::size_t next) {
     if (result_.threads == 1 || next - front >= 3) return false;
     std::int64_t bytes = process_bytes_;
     for (std::size_t i = front; i <= next; ++i) bytes += planned[i]->plan->memory.peak_bytes - process_bytes_;
-    return bytes <= options_.upsample.limit_bytes.value_or(kInFlightBytes);
+    if (bytes > options_.upsample.limit_bytes.value_or(kInFlightBytes)) return false;
+    make_room_for(bytes);
+    return true;
+  }
+
+  /// Jobs that are planned to hold so much, the process included, keep to the bound with what those before them have left.
+  void make_room_for(std::int64_t bytes) {
+    if (options_.upsample.limit_bytes) leftovers_.keep_within(*options_.upsample.limit_bytes - bytes);
   }
 
   void run_job(JobResult& job, Observer& observer) const {
@@ -208,6 +249,7 @@ class Batch {
   Models models_;
   BatchResult result_;
   std::int64_t process_bytes_ = 0;  ///< held whatever runs
+  Leftovers leftovers_;
   bool ended_ = false;
 };
 

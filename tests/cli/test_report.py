@@ -133,6 +133,18 @@ class Report(ToolTest):
         json.loads(done.stdout.decode("utf-8"))
 
 
+def conv3d(in_channels, out_channels, **members):
+    return {**conv(3, 0.01, in_channels, out_channels, padding=1, **members), "type": "conv3d"}
+
+
+def upsampling(in_channels, out_channels):
+    return conv(4, 0.01, in_channels, out_channels, stride=2, padding=1)
+
+
+def activated(*layers):
+    return [step for layer in layers for step in (layer, {"type": "relu"})]
+
+
 SANITIZED = b"__asan_init" in TOOL_BYTES or b"__tsan_init" in TOOL_BYTES
 
 
@@ -145,6 +157,11 @@ class Memory(ToolTest):
                               text=True, check=True)
         return json.loads(done.stdout)["jobs"][0], int(done.stderr) * 1024
 
+    def least(self, *arguments):
+        """The bound in bytes that a refusal names."""
+        refusal = self.run_tool(*arguments, "-n", "--max-memory", "1MB", code=7).stderr
+        return int(re.search(r"the least that can is (\d+) bytes", refusal).group(1))
+
     @unittest.skipIf(SANITIZED, "sanitizers hold memory of their own")
     def test_jobs_that_overlap_hold_no_more_than_the_bound_together(self):
         noise = numpy.random.default_rng(5).normal(100, 20, (120, 120, 120)).astype(numpy.uint8)
@@ -154,6 +171,39 @@ class Memory(ToolTest):
         bound = alone["memory"]["peak_bytes"] + (24 << 20)
         _, measured = self.peak(*sources, *arguments, "-o", self.folder / "up", "--max-memory", bound)
         self.assertLess(measured, bound)
+
+    @unittest.skipIf(SANITIZED, "sanitizers hold memory of their own")
+    def test_what_a_volume_leaves_in_the_layers_counts_for_the_next(self):
+        """Large volumes first, heavy weights last: the second volume's first layers meet the weights that the first left."""
+        config = self.config(conv3d(1, 32), conv3d(32, 8, stride=4), conv3d(8, 256, stride=2), conv3d(256, 256), upsampling(256, 1))
+        rng = numpy.random.default_rng(8)
+        for sizes in ((80, 80), (76, 80, 84)):
+            sources = [self.volume(f"{i}.nii", rng.normal(size=(size,) * 3).astype("float32")) for i, size in enumerate(sizes)]
+            arguments = (*sources, "-c", config, "-o", self.folder / "up", "--force")
+            planned = self.report(*arguments, "-n")["jobs"]
+            bound = max(job["memory"]["peak_bytes"] for job in planned)
+            _, unbounded = self.peak(*arguments)
+            self.assertGreater(unbounded, bound, "kept, where there is room")
+            _, measured = self.peak(*arguments, "--max-memory", bound)
+            self.assertLessEqual(measured, bound)
+
+    @unittest.skipIf(SANITIZED, "sanitizers hold memory of their own")
+    def test_layers_with_heavy_weights_keep_to_the_plan(self):
+        rng = numpy.random.default_rng(9)
+        latent = self.volume("latent.nii", rng.normal(size=(8, 8, 8, 256)).astype("float32"))
+        generator = self.config(*activated(upsampling(256, 128), upsampling(128, 64), upsampling(64, 32)), name="generator")
+        scan = self.volume("scan.nii", rng.normal(size=(64, 64, 64)).astype("float32"))
+        decoder = self.config(*activated(conv3d(1, 64), conv3d(64, 64), conv3d(64, 64)), upsampling(64, 1), name="decoder")
+        for source, config, channels in ((latent, generator, "time"), (scan, decoder, "auto")):
+            arguments = (source, "-c", config, "-o", self.folder / "up.nii", "--force", "--channels", channels)
+            least = self.least(*arguments)
+            for bound in ((), ("--max-memory", least)):
+                with self.subTest(config.stem, bound=bound):
+                    job, measured = self.peak(*arguments, *bound)
+                    planned = job["memory"]["peak_bytes"]
+                    self.assertLess(abs(planned - measured), 0.1 * measured + (32 << 20), job["memory"])
+                    self.assertEqual(job["memory"]["tiles"] > 1, bool(bound))
+            self.assertLessEqual(measured, least)
 
     @unittest.skipIf(SANITIZED, "sanitizers hold memory of their own")
     def test_estimate_is_near_the_truth(self):
@@ -191,8 +241,7 @@ class Memory(ToolTest):
                 arguments = (source, "-c", config, "-o", output, "--output-type", "float32", "--force")
                 self.peak(*arguments)
                 expected = output.read_bytes()
-                least = self.run_tool(*arguments, "-n", "--max-memory", "1MB", code=7).stderr
-                least = int(re.search(r"the least that can is (\d+) bytes", least).group(1))
+                least = self.least(*arguments)
                 for bound, size in [(bound, int(bound[:-2]) * 1000 * 1000) for bound in bounds] + [(least, least)]:
                     job, measured = self.peak(*arguments, "--max-memory", bound)
                     planned = job["memory"]["peak_bytes"]

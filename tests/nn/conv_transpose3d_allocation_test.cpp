@@ -59,6 +59,25 @@ void expect_ledger(auto module, Tensor x) {
   EXPECT_NEAR(static_cast<double>(allocations().bytes - before), listed, 0.02 * listed + 40960);
 }
 
+void expect_packed_anew(auto module) {
+  const Tensor x = Tensor::zeros({1, 64, 8, 9, 10});
+  Tensor y = module.forward(x, {.threads = 1});
+  const auto allocated = [&] {
+    const std::int64_t before = allocations().bytes;
+    module.forward_into(x, y, {.threads = 1});
+    return allocations().bytes - before;
+  };
+  EXPECT_EQ(allocated(), 0);
+  module.release();
+  EXPECT_GE(allocated(), module.parameter_count() * 4) << "the packed weights";
+  EXPECT_EQ(allocated(), 0);
+}
+
+TEST(Release, LetsTheNextRunPackAnew) {
+  expect_packed_anew(ConvTranspose3d({.in_channels = 64, .out_channels = 48, .kernel_size = 4, .stride = 2}));
+  expect_packed_anew(Conv3d({.in_channels = 64, .out_channels = 48, .kernel_size = 3}));
+}
+
 TEST(Ledger, IsWhatModulesAllocate) {
   const Tensor x = Tensor::zeros({1, 64, 8, 9, 10});
   expect_ledger(ConvTranspose3d({.in_channels = 64, .out_channels = 48, .kernel_size = 4, .stride = 2}), x);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "convt3d/base/buffer.hpp"
 #include "convt3d/base/error.hpp"
 #include "convt3d/imaging/byte_reader.hpp"
 #include "convt3d/imaging/pixels.hpp"
@@ -194,12 +195,12 @@ Tensor read_voxels(const VolumeHeader& header, DType dtype, Observer* observer) 
 }
 
 std::int64_t reading_bytes(const VolumeHeader& header, DType dtype) {
-  return byte_count(shape_of(header), dtype) + kScratchBytes;
+  return Buffer::taken(byte_count(shape_of(header), dtype)) + kScratchBytes;
 }
 
 std::int64_t region_reading_bytes(const VolumeHeader& header, DType dtype) {
   const bool whole_is_held = header.format == VolumeFormat::kNifti && header.components > 1 && starts_as_gzip(header.path);
-  return kScratchBytes + (whole_is_held ? byte_count(shape_of(header), dtype) : 0);
+  return kScratchBytes + (whole_is_held ? Buffer::taken(byte_count(shape_of(header), dtype)) : 0);
 }
 
 }  // namespace convt3d

@@ -90,6 +90,8 @@ void Conv3d::prepare(const Shape& input, const RunOptions& options) {
   state_->parameters.prepare(state_->problem(with_n(input)), options.threads);
 }
 
+void Conv3d::release() const { state_->parameters.release(); }
+
 void Conv3d::forward_into(const Tensor& input, Tensor& output, const RunOptions& options) const {
   const std::size_t rank = input.shape().size();
   if (!state_->pads_first() && (rank == 4 || rank == 5) && output.shape().size() == rank) {

@@ -45,6 +45,9 @@ class Conv3d {
   /// other than zeros, the padded input.
   void prepare(const Shape& input, const RunOptions& options = {});
 
+  /// Gives back the packed weights and the scratch that the last run has left for the next, which packs anew.
+  void release() const;
+
   /// Overwrites `output`, which has the shape that forward would return.
   void forward_into(const Tensor& input, Tensor& output, const RunOptions& options = {}) const;
 

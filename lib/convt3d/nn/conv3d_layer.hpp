@@ -25,6 +25,7 @@ class Conv3dLayer final : public Layer {
     module_.forward_planes(run, options);
   }
 
+  void release() const override { module_.release(); }
   Fusion absorb(const Pointwise& function) override { return module_.absorb(function); }
 
   const Conv3d& module() const { return module_; }

@@ -190,6 +190,11 @@ std::shared_ptr<const Executor> ConvParameters::prepared_for(const ConstTensorVi
   return {packed_, &packed_->executor};
 }
 
+void ConvParameters::release() const {
+  const std::lock_guard lock(mutex_);
+  packed_.reset();
+}
+
 void ConvParameters::require() const {
   require_parameter(spec_.module, "weight", weight_, spec_.weight_shape, spec_.dtype);
   if (bias_.has_value() != spec_.bias) {

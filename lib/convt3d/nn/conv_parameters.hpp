@@ -51,6 +51,8 @@ class ConvParameters {
   std::shared_ptr<const Executor> prepare(const Problem& problem, int threads) const;
   /// What was packed last, if it takes `from` to `to` and still holds; else null. Allocates nothing.
   std::shared_ptr<const Executor> prepared_for(const ConstTensorView& from, const TensorView& to, int threads) const;
+  /// Gives back what was packed last, once no run uses it.
+  void release() const;
 
  private:
   /// With the fingerprint of the weights it was packed from.

@@ -83,6 +83,8 @@ void ConvTranspose3d::prepare(const Shape& input, const ForwardOptions& options)
   state_->parameters.prepare(make_problem(sized, input.size() == 5 ? input[0] : 1, spatial(input)), options.threads);
 }
 
+void ConvTranspose3d::release() const { state_->parameters.release(); }
+
 void ConvTranspose3d::forward_into(const Tensor& input, Tensor& output, const ForwardOptions& options) const {
   const std::size_t rank = input.shape().size();
   if (options.output_size.empty() && (rank == 4 || rank == 5) && output.shape().size() == rank) {

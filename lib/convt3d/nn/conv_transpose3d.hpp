@@ -53,6 +53,9 @@ class ConvTranspose3d {
   /// Plans and packs for inputs of this shape; a later run of the same shape allocates nothing.
   void prepare(const Shape& input, const ForwardOptions& options = {});
 
+  /// Gives back the packed weights and the scratch that the last run has left for the next, which packs anew.
+  void release() const;
+
   /// Overwrites `output`, which has the shape that forward would return. Threads and output_size are prepare's, if it was
   /// called for this shape; else the output's shape tells the output_size.
   void forward_into(const Tensor& input, Tensor& output, const ForwardOptions& options = {}) const;

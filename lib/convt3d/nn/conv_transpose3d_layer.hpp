@@ -30,6 +30,7 @@ class ConvTranspose3dLayer final : public Layer {
   Tensor forward(Tensor input, const RunOptions& options) const override;
   void forward_planes(const PlaneRun& run, const RunOptions& options) const override;
 
+  void release() const override { module_.release(); }
   Fusion absorb(const Pointwise& function) override;
 
   const ConvTranspose3d& module() const { return module_; }

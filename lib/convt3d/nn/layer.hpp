@@ -86,6 +86,10 @@ class Layer {
   /// one another.
   virtual void forward_planes(const PlaneRun& run, const RunOptions& options) const;
 
+  /// Gives back what runs have left for later ones: packed weights and scratch. The next run packs anew;
+  /// those on their way keep theirs to their end.
+  virtual void release() const {}
+
   /// What the layer must know of all of such an input first; null where it needs nothing. Throws as output_shape does.
   virtual std::unique_ptr<Statistics> statistics(const Shape& input) const;
   /// Of planes (n, C, d, H, W) of the volumes from first_n on, once their statistics are finished: the same planes of the

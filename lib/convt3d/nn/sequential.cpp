@@ -248,4 +248,8 @@ Sequential::Volumes Sequential::forward_first(std::size_t count, Tensor input, c
   return {std::move(last.mapped()), std::move(volumes)};
 }
 
+void Sequential::release() const {
+  for (const Entry& entry : layers_) entry.layer->release();
+}
+
 }  // namespace convt3d

@@ -57,6 +57,9 @@ class Sequential {
   };
   Volumes forward_first(std::size_t count, Tensor input, const RunOptions& options = {}) const;
 
+  /// Layer::release of all layers.
+  void release() const;
+
  private:
   friend Sequential fuse(Sequential stack);
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "convt3d/base/buffer.hpp"
 #include "convt3d/base/checked.hpp"
 #include "convt3d/base/error.hpp"
 #include "convt3d/upsample/input_planes.hpp"
@@ -24,11 +25,14 @@ std::int64_t sum(const Ledger& ledger) {
   return bytes;
 }
 
+/// Of a Tensor with these volumes.
+std::int64_t tensor_bytes(const Shape& volumes, DType dtype) { return Buffer::taken(byte_count(volumes, dtype)); }
+
 Ledger held_while_reading(const Model& model, const UpsamplePlan& plan) {
   std::int64_t file_bytes = 0;  // of the fullest file: files are read one after the other
   for (const VolumeHeader& input : plan.inputs) file_bytes = std::max(file_bytes, reading_bytes(input, model.dtype));
   if (plan.inputs.size() == 1) return {{"input and its reader", file_bytes}};
-  return {{"input " + to_string(plan.input_shape), byte_count(plan.input_shape, model.dtype)}, {"reader", file_bytes}};
+  return {{"input " + to_string(plan.input_shape), tensor_bytes(plan.input_shape, model.dtype)}, {"reader", file_bytes}};
 }
 
 /// What layers [0, end) have allocated: they keep it from one run to the next. For planes that are held for a while only,
@@ -45,15 +49,15 @@ void add_layers(const std::vector<LayerPlan>& layers, std::size_t end,
 
 void add_kept(const LayerPlan& layer, DType dtype, Ledger& ledger) {
   for (const KeptVolume& kept : layer.kept) {
-    ledger.push_back({"kept " + kept.what + " " + to_string(kept.shape), byte_count(kept.shape, dtype)});
+    ledger.push_back({"kept " + kept.what + " " + to_string(kept.shape), tensor_bytes(kept.shape, dtype)});
   }
 }
 
 /// Layer i on the whole.
 Ledger held_in_layer(const std::vector<LayerPlan>& layers, std::size_t i, DType dtype) {
   const LayerPlan& layer = layers[i];
-  Ledger ledger = {{"input " + to_string(layer.input), byte_count(layer.input, dtype)}};
-  if (!layer.in_place) ledger.push_back({"output " + to_string(layer.output), byte_count(layer.output, dtype)});
+  Ledger ledger = {{"input " + to_string(layer.input), tensor_bytes(layer.input, dtype)}};
+  if (!layer.in_place) ledger.push_back({"output " + to_string(layer.output), tensor_bytes(layer.output, dtype)});
   add_kept(layer, dtype, ledger);
   add_layers(
       layers, i + 1, [&](std::size_t at) { return at == i ? std::numeric_limits<std::int64_t>::max() : 0; }, ledger);
@@ -74,7 +78,7 @@ LedgerEntry writer_of(const UpsamplePlan& plan, const UpsampleOptions& options, 
 void add_sources(const Model& model, const UpsamplePlan& plan, const Way& way, Ledger& ledger) {
   const LayerPlan& first = way.layers[way.whole_layers];
   if (way.whole_layers > 0) {
-    ledger.push_back({"held " + to_string(first.input), byte_count(first.input, model.dtype)});
+    ledger.push_back({"held " + to_string(first.input), tensor_bytes(first.input, model.dtype)});
     return add_kept(first, model.dtype, ledger);
   }
   const std::int64_t planes = most_planes(model.layers, way, 0);
@@ -110,7 +114,7 @@ Stages stages_of(const Model& model, const UpsamplePlan& plan, const UpsampleOpt
   if (!way.in_slabs()) {
     stages.emplace_back("reading", held_while_reading(model, plan));
     add_whole_layers(model, plan.layers, plan.layers.size(), stages);
-    Ledger writing = {{"output " + to_string(plan.output_shape), byte_count(plan.output_shape, model.dtype)},
+    Ledger writing = {{"output " + to_string(plan.output_shape), tensor_bytes(plan.output_shape, model.dtype)},
                       writer_of(plan, options, model.dtype)};
     add_layers(
         plan.layers, plan.layers.size(), [](std::size_t) { return 0; }, writing);
@@ -214,8 +218,21 @@ WriteOptions write_options(const UpsamplePlan& plan, const UpsampleOptions& opti
   return write;
 }
 
+std::vector<std::int64_t> bytes_left_by(const UpsamplePlan& plan) {
+  std::vector<std::int64_t> left;
+  for (const LayerPlan& layer : plan.way.in_slabs() ? plan.way.layers : plan.layers) {
+    std::int64_t& bytes = left.emplace_back(0);
+    for (const LedgerEntry& entry : layer.ledger) bytes += entry.planes > 0 ? 0 : entry.bytes;
+  }
+  return left;
+}
+
 std::int64_t weight_bytes(const Model& model) {
-  return model.layers.parameter_count() * static_cast<std::int64_t>(size_of(model.dtype));
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < model.layers.size(); ++i) {
+    bytes += Buffer::taken(model.layers[i].parameter_count() * static_cast<std::int64_t>(size_of(model.dtype)));
+  }
+  return bytes;
 }
 
 }  // namespace convt3d

@@ -81,6 +81,9 @@ struct UpsampleReport {
 UpsampleReport run_upsample(const Model& model, const UpsamplePlan& plan, const UpsampleOptions& options,
                             Observer* observer = nullptr);
 
+/// Bytes that each layer may have kept for a later run (Layer::release gives them back) when the plan has been run.
+std::vector<std::int64_t> bytes_left_by(const UpsamplePlan& plan);
+
 /// Bytes of a model's weights.
 std::int64_t weight_bytes(const Model& model);
 
