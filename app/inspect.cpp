@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "convt3d/base/error.hpp"
+#include "convt3d/imaging/volume.hpp"
 #include "convt3d/model/draft_config.hpp"
 #include "convt3d/model/model.hpp"
 #include "convt3d/nn/conv_transpose3d_layer.hpp"
@@ -135,6 +136,11 @@ std::string make_config(const InspectOptions& options, Console& console) {
 
 std::string inspect(const InspectOptions& options, Console& console) {
   if (options.help) return std::string(kHelp);
+  if (!volume_extension(options.file).empty()) {
+    throw Error(ErrorKind::kConfig, options.file +
+                                        ": is a volume; inspect takes .safetensors, .npz and configs (.json)\n"
+                                        "  --dry-run with a config tells what a volume's header says");
+  }
   if (options.make_config) return make_config(options, console);
   return is_tensor_file(options.file) ? inspect_tensors(options) : inspect_model(options, console);
 }

@@ -99,6 +99,11 @@ class Inspect(ToolTest):
         self.assertEqual(draft["weights"], {"file": str(self.folder / "net.safetensors"), "prefix": "decoder."})
         self.assertEqual([layer["weights"] for layer in draft["layers"]], [f"transpconvs.{i}" for i in range(3)])
 
+    def test_says_what_it_takes_where_it_is_given_a_volume(self):
+        path = self.folder / "scan.nii.gz"
+        path.write_bytes(b"")
+        self.refused(3, ["scan.nii.gz", "is a volume", ".safetensors", "--dry-run"], "inspect", path)
+
     def test_leaves_out_what_makes_no_layer(self):
         path = write_safetensors(self.folder / "m.safetensors",
                                  {"up1.weight": weight(4, 2, 4, 4, 4), "linear.weight": weight(3, 3), "up2.weight": weight(7, 5, 2, 2, 2)})
