@@ -296,8 +296,9 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
   const double rest = multiplied * columns * tiles * product + 1.4 * output_elements * columns * tiles +
                       store * md * mh * mw * residues * tiles * columns;
   const double blocks = real(t.block_count(query.problem)), units = real(t.units());
-  constexpr double kPhases = 60e-6;  // threads are woken and waited for twice
-  if (t.shared) {                    // points are written once and read for every product, from behind L2
+  // Threads are woken and waited for twice.
+  constexpr double kPhases = 60e-6;
+  if (t.shared) {  // points are written once and read for every product, from behind L2
     const double passes =
         std::ceil(columns * real(w.cells.stride) / kWinogradColumns) * real(d.cells.stride * h.cells.stride);
     const double points = real(t.points_size) * 4;
