@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "convt3d/base/buffer.hpp"
 #include "imaging/test_files.hpp"
 
 namespace convt3d {
@@ -87,7 +88,7 @@ TEST(RegionReadingBytes, CountTheWholeVolumeWhereComponentsOfACompressedFileFoll
   VolumeHeader header = read_header(folder / "a.nii.gz");
   const std::int64_t scratch = region_reading_bytes(header, DType::kFloat32);
   header.components = 3;
-  EXPECT_EQ(region_reading_bytes(header, DType::kFloat32), scratch + 3 * 4 * 5 * 6 * 4);
+  EXPECT_EQ(region_reading_bytes(header, DType::kFloat32), scratch + Buffer::taken(3 * 4 * 5 * 6 * 4));
   write_volume(folder / "a.nii", voxels, grid, VolumeHeader{}, {});
   header.path = folder / "a.nii";
   EXPECT_EQ(region_reading_bytes(header, DType::kFloat32), scratch);
