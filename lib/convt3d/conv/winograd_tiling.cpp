@@ -257,44 +257,64 @@ std::int64_t winograd_weights_size(const Problem& problem, const WinogradTiling&
   return problem.groups * tiling.co_vectors() * tiling.lanes * (points * tiling.ci + 1);
 }
 
-// Cycles of one task, then the slowest thread's share of tasks. Multiplications run at 93 % of two per cycle, and keeping a
-// sum takes as long as four of them, or nine where there is something to add it to; a transform takes somewhat over a cycle
-// for each load and store; packing pays for the lines it touches and for whole squares; weights come from behind L2 once per
-// task.
-double winograd_seconds(const WinogradTiling& t, const Query& query) {
-  const auto real = [](std::int64_t value) { return static_cast<double>(value); };
+namespace {
+
+double real(std::int64_t value) { return static_cast<double>(value); }
+
+/// What a block takes, per vector of input or of output channels.
+struct BlockWork {
+  double multiplied = 0;       ///< products at a point, of a tile
+  double input_elements = 0;   ///< loads and stores of Bᵀ, of all tiles
+  double output_elements = 0;  ///< loads and stores of Aᵀ, of a tile
+};
+
+BlockWork work_of(const WinogradTiling& t) {
   const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
   const double tiles = real(t.block.d * t.block.h * t.block.w);
   const double md = real(d.scheme.outputs), mh = real(h.scheme.outputs), mw = real(w.scheme.outputs);
   const double pw = real(t.points_w());
   const double nw = real(w.scheme.points()) + (w.has(true) ? mw : 0);  // elements read of a line along w
-  const double columns = real(t.co_vectors());
-  const double splits = real(t.splits);
   const double groups = real(ceil_div(t.block.w, t.group)), row = real(w.columns(t.group)) * groups;
-  double multiplied = 0, input_elements = 0, output_elements = 0;
+  BlockWork work;
   for (const WinogradView& view : t.views) {
     const double nd = real(d.points(view.single_d)), nh = real(h.points(view.single_h));
     const double pairs = pairs_of(t, view);
-    input_elements += real(t.block.d) * real(t.panel.h) * row * 2 * nd;
-    input_elements += real(t.block.d) * nd * real(t.block.h) * row * 2 * nh;
-    input_elements += tiles * nd * nh * (nw + pw);
+    work.input_elements += real(t.block.d) * real(t.panel.h) * row * 2 * nd;
+    work.input_elements += real(t.block.d) * nd * real(t.block.h) * row * 2 * nh;
+    work.input_elements += tiles * nd * nh * (nw + pw);
     for (std::int64_t rw = 0; rw < w.cells.stride; ++rw) {
       const double n = real(w.points(w.is_single(rw)));
-      multiplied += pairs * nd * nh * n;
-      output_elements += pairs * ((nd + md) * nh * n + md * (nh + mh) * n + md * mh * (n + mw));
+      work.multiplied += pairs * nd * nh * n;
+      work.output_elements += pairs * ((nd + md) * nh * n + md * (nh + mh) * n + md * mh * (n + mw));
     }
   }
+  return work;
+}
+
+}  // namespace
+
+// Cycles of one task, then the slowest thread's share of tasks. Multiplications run at 93 % of two per cycle, and keeping a
+// sum takes as long as four of them, or nine where there is something to add it to; a transform takes somewhat over a cycle
+// for each load and store; packing pays for the lines it touches and for whole squares; weights come from behind L2 once per
+// task.
+double winograd_seconds(const WinogradTiling& t, const Query& query) {
+  const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
+  const double tiles = real(t.block.d * t.block.h * t.block.w);
+  const double columns = real(t.co_vectors());
+  const double splits = real(t.splits);
+  const auto [multiplied, input_elements, output_elements] = work_of(t);
   const double weights = multiplied * columns * real(t.lanes * t.ci) * 4;
   const double working_set = real(t.points_size + t.products_size + t.sums_size) * 4;
   const double l2 = real(query.machine.l2_bytes), l3 = real(query.machine.l3_bytes);
   const double product = 0.54 * real(t.ci) + 2 + 4.5 * real(ceil_div(t.ci, t.part) - 1);
   const double rows = real(t.panel.d * t.panel.h * t.ci_vectors);
-  const double residues = real(d.cells.stride * h.cells.stride * w.cells.stride);
+  const double outputs = real(d.scheme.outputs * d.cells.stride) * real(h.scheme.outputs * h.cells.stride) *
+                         real(w.scheme.outputs * w.cells.stride);  // of a tile
   const double once =
       1.2 * input_elements * real(t.ci_vectors) + rows * (10 * real(t.lanes) + 5 * real(round_up(t.panel.w, t.lanes)));
   const double store = t.rows_whole(query.problem) ? 8 : 30;
-  const double rest = multiplied * columns * tiles * product + 1.4 * output_elements * columns * tiles +
-                      store * md * mh * mw * residues * tiles * columns;
+  const double rest =
+      multiplied * columns * tiles * product + 1.4 * output_elements * columns * tiles + store * outputs * tiles * columns;
   const double blocks = real(t.block_count(query.problem)), units = real(t.units());
   // Threads are woken and waited for twice.
   constexpr double kPhases = 60e-6;
