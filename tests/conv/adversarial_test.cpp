@@ -106,6 +106,14 @@ INSTANTIATE_TEST_SUITE_P(
                      {.in_channels = 512, .out_channels = 1, .kernel_size = 4, .stride = 2, .padding = 1},
                      {4, 5, 6}},
         NamedProblem{
+            "k9s2_32_to_1",
+            {.in_channels = 32, .out_channels = 1, .kernel_size = 9, .stride = 2, .padding = 4, .output_padding = 1},
+            {5, 7, 9}},
+        NamedProblem{
+            "k9s3_56_to_1", {.in_channels = 56, .out_channels = 1, .kernel_size = 9, .stride = 3, .padding = 3}, {8, 9, 7}},
+        NamedProblem{"k3s1_24_to_3", {.in_channels = 24, .out_channels = 3, .kernel_size = 3, .padding = 1}, {9, 8, 17}},
+        NamedProblem{"k8s2_2_to_2", {.in_channels = 2, .out_channels = 2, .kernel_size = 8, .stride = 2}, {7, 8, 9}},
+        NamedProblem{
             "k7_depthwise", {.in_channels = 8, .out_channels = 8, .kernel_size = 7, .padding = 3, .groups = 8}, {6, 7, 9}}),
     name_of_problem);
 

@@ -237,8 +237,8 @@ TEST(Slabs, ShareBuffersAndKeepOnlyWhatIsRead) {
 }
 
 TEST(Slabs, SayWhatTheyComputeTwice) {
-  const Sequential stack = stack_of(conv({.in_channels = 2, .out_channels = 2, .kernel_size = 3, .padding = 1}),
-                                    conv({.in_channels = 2, .out_channels = 2, .kernel_size = 3, .padding = 1}));
+  const Conv3dOptions options{.in_channels = 2, .out_channels = 2, .kernel_size = {3, 7, 1}, .padding = {1, 3, 0}};
+  const Sequential stack = stack_of(conv(options), conv(options));
   const std::vector<LayerPlan> layers = stack.plan({1, 2, 8, 6, 5});
   EXPECT_DOUBLE_EQ(plan_slabs(stack, layers, DType::kFloat32, 0, 2, 8, 8).work, 1);
   // The first layer makes 5 + 5 planes for 4 + 4 of the second, and both have as much to do for a plane.

@@ -89,6 +89,7 @@ extern const Algorithm kFewChannel;
 extern const Algorithm kGemmBfloat16;
 extern const Algorithm kSeparable;
 extern const Algorithm kWinograd;
+extern const Algorithm kWinogradRows;
 
 /// Scratch of the threads that run at once: as many buffers as ever were in use together, each used again.
 class ScratchPool {

@@ -57,7 +57,7 @@ void append_fallback(std::vector<LedgerEntry>& ledger, const Query& query) {
 }
 
 std::span<const Algorithm> algorithms() {
-  static const std::array table = {kDirect, kWinograd, kFewChannel, kSeparable, kGemmBfloat16};
+  static const std::array table = {kDirect, kWinograd, kWinogradRows, kFewChannel, kSeparable, kGemmBfloat16};
   return table;
 }
 

@@ -330,7 +330,12 @@ double seconds(const Query& query) {
     const auto rows = static_cast<double>(p.n * p.groups * t.axes[0].stride * t.axes[0].cells() * t.axes[1].cells());
     const std::int64_t run = t.run_h * t.pitch;  // short rows run on, halo included
     const double vectors = rows * static_cast<double>(ceil_div(run, t.lanes)) / static_cast<double>(t.run_h);
-    const double compute = cycles * vectors / (kClock * query.threads);
+    // Rows are packed with what neighbouring blocks pack as well, and copied to the output.
+    const auto packed =
+        static_cast<double>(p.n * p.groups * t.blocks_d * t.blocks_h * t.set_splits * t.ci * t.panel_d * t.panel_h);
+    const double packing = packed * (30 + 5 * static_cast<double>(t.pitch) / static_cast<double>(t.lanes));
+    const double stored = 25 * static_cast<double>(p.n * p.co * p.output.d * p.output.h);
+    const double compute = (cycles * vectors + packing + stored) / (kClock * query.threads);
     const double memory = static_cast<double>(output_size(p)) * sizeof(zero) / (12e9 * query.threads);
     return std::max(compute, memory) + 5e-6;
   });

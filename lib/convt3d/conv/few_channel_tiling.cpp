@@ -9,11 +9,6 @@
 namespace convt3d {
 namespace {
 
-bool has_kernel(std::int64_t columns) {
-  return std::find(std::begin(kernels::kCellColumns), std::end(kernels::kCellColumns), columns) !=
-         std::end(kernels::kCellColumns);
-}
-
 /// Rows below this many cells run on into one another, since a last vector that is part empty costs much of them.
 constexpr std::int64_t kShortRow = 128;
 
@@ -51,21 +46,27 @@ std::vector<ColumnSet> choose_sets(const FewChannelTiling& t, bool wide) {
 
 }  // namespace
 
-// FMA units against load ports, each two a cycle; then the columns' rows are interleaved and copied.
-double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
-  const int columns = set.columns();
+bool has_kernel(std::int64_t columns) {
+  return std::find(std::begin(kernels::kCellColumns), std::end(kernels::kCellColumns), columns) !=
+         std::end(kernels::kCellColumns);
+}
+
+// FMA units against load ports, each two a cycle; the two overlap, but not quite. Then the columns' rows are interleaved.
+double column_cycles(int columns, double reads, bool wide) {
   const double vectors = std::max(1, std::min(8, (wide ? 31 : 15) / (columns + 1)));
+  const double fma = columns * vectors;
+  const double loads = 2 * vectors + columns;  // an unaligned load touches two lines
+  return 1.3 * (reads * (std::max(fma, loads) + 0.2 * std::min(fma, loads)) / vectors / 2 + 6 * columns);
+}
+
+double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
   double reads_h = 0, reads_d = 0;  // of h, and of d on average over its residues
   for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) reads_h += t.axes[1].reads(set.rh, set.rh_count, e);
   for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
     for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) reads_d += t.axes[0].reads(rd, 1, e);
   }
   reads_d /= static_cast<double>(t.axes[0].stride);
-  const double reads = reads_h * reads_d * static_cast<double>(t.axes[2].shifts() * t.ci);  // of input vectors
-  const double fma = columns * vectors;
-  const double loads = 2 * vectors + columns;  // an unaligned load touches two lines
-  // The two overlap, but not quite.
-  return 1.3 * (reads * (std::max(fma, loads) + 0.2 * std::min(fma, loads)) / vectors / 2 + 6 * columns);
+  return column_cycles(set.columns(), reads_h * reads_d * static_cast<double>(t.axes[2].shifts() * t.ci), wide);
 }
 
 bool has_zeros(const FewChannelTiling& t) {

@@ -121,7 +121,7 @@ class Winograd final : public Prepared {
       block.first_tile[a] = digits.next(t.blocks[a]) * t.block[a];
       block.tiles[a] = std::min(t.block[a], axis.tiles - block.first_tile[a]);
     }
-    cut_to(args.wanted, block);
+    t.axes[0].cut_to(args.wanted, block.first_tile.d, block.tiles.d);
     for (int a = 0; a < 3; ++a) {
       const WinogradAxis& axis = t.axes[static_cast<std::size_t>(a)];
       block.first_cell[a] = axis.cells.begin + axis.first_of_run(block.first_tile[a]);
@@ -158,17 +158,6 @@ class Winograd final : public Prepared {
   void run_unit(const RunArgs& args, const WinogradBlock& block, const Unit& unit, const Scratch& scratch) const {
     multiply(block, unit, scratch);
     store(args, block, unit, scratch.staging);
-  }
-
-  /// Leaves the runs of tiles along d that have an output that is wanted.
-  void cut_to(const Planes& wanted, WinogradBlock& block) const {
-    const WinogradAxis& d = tiling_.axes[0];
-    const auto first_tile_of = [&](std::int64_t output) {
-      return (d.cells.cell_of(output) - d.cells.begin) / d.run_cells() * d.step;
-    };
-    const std::int64_t end = std::min(block.first_tile.d + block.tiles.d, first_tile_of(wanted.end - 1) + d.step);
-    block.first_tile.d = std::max(block.first_tile.d, first_tile_of(wanted.begin));
-    block.tiles.d = end - block.first_tile.d;
   }
 
   /// One vector of input channels of the block, zero outside the volume.
@@ -334,8 +323,7 @@ std::string tiles(const Query& query) {
   const WinogradTiling t = tiling_of(query);
   std::string text;
   for (const WinogradAxis& axis : t.axes) {
-    text += (text.empty() ? "F(" : " x F(") + std::to_string(axis.scheme.outputs) + ", " + std::to_string(axis.scheme.taps) +
-            ")";
+    text += (text.empty() ? "" : " x ") + to_string(axis.scheme);
   }
   return text + ", blocks of " + to_string(t.block) + " tiles" + (t.shared ? ", all transformed first" : "");
 }

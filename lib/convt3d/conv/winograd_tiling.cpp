@@ -3,46 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "convt3d/base/checked.hpp"
-#include "convt3d/conv/phases.hpp"
 
 namespace convt3d {
 namespace {
 
 using kernels::WinogradScheme;
-
-/// Finds the tap step, the single residues and the number of taps of the longest residue; returns why the axis cannot be
-/// transformed, or "".
-std::string examine(WinogradAxis& axis, int& taps) {
-  const CellAxis& cells = axis.cells;
-  axis.step = cells.dilation / std::gcd(cells.dilation, cells.stride);
-  axis.single.assign(static_cast<std::size_t>(cells.stride), false);
-  // All taps must lie at lowest + k*step, and the longest residue must have all of these places.
-  const auto places = static_cast<int>((cells.highest - cells.lowest) / axis.step + 1);
-  constexpr const char* kUneven = "residues whose taps do not line up";
-  taps = 0;
-  std::int64_t single_tap = -1;
-  for (std::int64_t r = 0; r < cells.stride; ++r) {
-    int count = 0;
-    std::int64_t place = 0;
-    for (std::int64_t e = cells.lowest; e <= cells.highest; ++e) {
-      if (cells.kernel_index(r, e) < 0) continue;
-      if ((e - cells.lowest) % axis.step != 0) return kUneven;
-      place = (e - cells.lowest) / axis.step;
-      ++count;
-    }
-    if (count == 0) return "a residue without taps";
-    taps = std::max(taps, count);
-    if (count > 1 || places == 1) continue;
-    if (single_tap >= 0 && single_tap != place) return kUneven;
-    single_tap = place;
-    axis.single[static_cast<std::size_t>(r)] = true;
-  }
-  axis.single_tap = std::max<std::int64_t>(0, single_tap);
-  return places == taps ? "" : kUneven;
-}
 
 std::vector<std::int64_t> residues_w(const WinogradTiling& t, bool single) {
   std::vector<std::int64_t> residues;
@@ -94,53 +61,8 @@ void set_block(WinogradTiling& t, const Extent3& block, const Query& query) {
   t.splits = t.shared ? 1 : std::clamp<std::int64_t>(wanted / t.block_count(query.problem), 1, t.units());
 }
 
-/// Schemes of one axis worth trying, for residues of up to `taps` taps.
-std::vector<WinogradScheme> schemes_for(int taps) {
-  std::vector<WinogradScheme> schemes;
-  for (const WinogradScheme& scheme : kernels::kWinogradSchemes) {
-    if (scheme.taps == taps) schemes.push_back(scheme);
-  }
-  return schemes;
-}
-
-/// Growth of the rounding error on one axis, as measured (docs/math.md).
-double error_growth(const WinogradScheme& scheme) {
-  constexpr std::array kGrowth = {1.0, 1.7, 1.3, 2.25, 1.3, 2.05, 2.35, 2.25, 2.35, 2.45};
-  static_assert(kGrowth.size() == std::size(kernels::kWinogradSchemes));
-  const auto* const at = std::find(std::begin(kernels::kWinogradSchemes), std::end(kernels::kWinogradSchemes), scheme);
-  return kGrowth[static_cast<std::size_t>(at - kernels::kWinogradSchemes)];
-}
-
-/// Share of all outputs' taps that lie inside the volume; the others make results smaller, but not the transforms' rounding.
-double inside_share(const Problem& p) {
-  double all = 2.0 * static_cast<double>(p.n) * static_cast<double>(p.ci) * static_cast<double>(p.co / p.groups);
-  for (int axis = 0; axis < 3; ++axis) {
-    double taps = 0;
-    for (const AxisPhase& phase : axis_phases(p, axis)) {
-      taps += static_cast<double>(phase.count) * static_cast<double>(phase.taps.size());
-    }
-    all *= taps;
-  }
-  return flops(p) / all;
-}
-
-/// Expected ||error|| / ||result||, but for the axes' growth, on data without a common sign, whose results are smallest
-/// against what is summed: a random walk over the terms of a part of the channels' sum, and over the parts.
-double expected_error(const Problem& p, std::int64_t part) {
-  constexpr double kUnitRoundoff = 0x1p-24;
-  const std::int64_t channels = p.ci / p.groups;
-  const std::int64_t parts = ceil_div(channels, part);
-  const auto steps = static_cast<double>(std::min(channels, part) + 7 * (parts - 1));
-  return kUnitRoundoff * std::sqrt((1 + 0.09 * steps) / inside_share(p));
-}
-constexpr double kMostError = 1.75e-6;  // an eighth below the bound of the tests, 2e-6: the estimate errs by as much
-
 void set_schemes(WinogradTiling& t, const std::array<WinogradScheme, 3>& schemes) {
-  for (std::size_t a = 0; a < 3; ++a) {
-    WinogradAxis& axis = t.axes[a];
-    axis.scheme = schemes[a];
-    axis.tiles = ceil_div(axis.cells.cells(), axis.scheme.outputs * axis.step) * axis.step;
-  }
+  for (std::size_t a = 0; a < 3; ++a) set_scheme(t.axes[a], schemes[a]);
 }
 
 /// Sets the block that is fastest by estimate, shared or not, and returns its seconds.
@@ -221,14 +143,6 @@ std::string prepare_axes(const Query& query, WinogradTiling& t, std::array<int, 
 }
 
 }  // namespace
-
-bool WinogradAxis::has(bool is_single) const { return std::find(single.begin(), single.end(), is_single) != single.end(); }
-
-std::int64_t WinogradAxis::cells_covered(std::int64_t tile, std::int64_t count) const {
-  std::int64_t end = 0;
-  for (std::int64_t t = tile; t < tile + count; ++t) end = std::max(end, first_cell(t) + (scheme.outputs - 1) * step + 1);
-  return end - first_of_run(tile);
-}
 
 std::vector<WinogradColumns> winograd_columns(const WinogradTiling& tiling, std::int64_t chunk) {
   std::vector<WinogradColumns> all;
@@ -357,7 +271,7 @@ std::optional<WinogradTiling> winograd_tiling(const Query& query, std::string& r
   std::array<WinogradScheme, 3> chosen;
   std::int64_t part = 0;
   for (const std::int64_t p : kWinogradParts) {
-    const double error = expected_error(one_volume, p);
+    const double error = expected_error(one_volume, t.ci, p);
     t.part = p;
     for (const WinogradScheme& d : schemes_for(taps[0])) {
       for (const WinogradScheme& h : schemes_for(taps[1])) {

@@ -7,39 +7,11 @@
 #include <vector>
 
 #include "convt3d/conv/algorithm.hpp"
-#include "convt3d/conv/cells.hpp"
-#include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/winograd_axis.hpp"
 
 // How Winograd's algorithm cuts a problem: axes into tiles, tiles into blocks, the work into units. Derivation:
 // winograd.cpp.
 namespace convt3d {
-
-/// One axis, cut into tiles of scheme.outputs cells and transformed. A residue of one tap where others have more is
-/// "single": it is not transformed, its points are the tile's inputs at cell + lowest + single_tap*step.
-struct WinogradAxis {
-  CellAxis cells;
-  kernels::WinogradScheme scheme;
-  std::int64_t step = 1;     ///< cells from one output of a tile to the next, and from one tap to the next
-  std::vector<bool> single;  ///< of each residue
-  std::int64_t single_tap = 0;
-  std::int64_t tiles = 1;
-
-  bool is_single(std::int64_t residue) const { return single[static_cast<std::size_t>(residue)]; }
-  bool has(bool is_single) const;
-  std::int64_t points(bool is_single) const { return is_single ? scheme.outputs : scheme.points(); }
-  /// Cells that a run of `step` interleaving tiles makes.
-  std::int64_t run_cells() const { return step * scheme.outputs; }
-  /// First cell of a tile, from the axis's first. Runs of `step` tiles interleave.
-  std::int64_t first_cell(std::int64_t tile) const { return tile / step * step * scheme.outputs + tile % step; }
-  /// First cell of the run that a tile belongs to, from the axis's first.
-  std::int64_t first_of_run(std::int64_t tile) const { return tile / step * step * scheme.outputs; }
-  /// Cells from one tile to the next of a group: of neighbouring tiles, or with a step of those of one run.
-  std::int64_t spacing() const { return step == 1 ? scheme.outputs : 1; }
-  /// Inputs that the points of such a group are made from.
-  std::int64_t columns(std::int64_t count) const { return (count - 1) * spacing() + (scheme.points() - 1) * step + 1; }
-  /// Cells that `count` tiles from `tile` on cover, from the first of its run.
-  std::int64_t cells_covered(std::int64_t tile, std::int64_t count) const;
-};
 
 /// Which of an axis's two kinds of residues are meant, on d and h.
 struct WinogradView {

@@ -2,34 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
 
 #include "convt3d/conv/parallel.hpp"
 
 namespace convt3d {
-namespace {
-
-/// V = Bᵀx, M = Σ V·U over the channels, U = G w, and Aᵀ M, each at its largest: on an axis by the greatest row of its
-/// matrix.
-float largest_input(const Problem& problem, const WinogradTiling& tiling, const float* weight) {
-  kernels::WinogradNorms all;
-  for (const WinogradAxis& axis : tiling.axes) {
-    const kernels::WinogradNorms norms = kernels::winograd_norms(axis.scheme);
-    all.input *= norms.input;
-    all.weights *= norms.weights;
-    all.output *= norms.output;
-  }
-  double largest = 0;
-  for (std::int64_t i = 0; i < weight_size(problem); ++i) {
-    if (!std::isfinite(weight[i])) return -1;
-    largest = std::max(largest, std::abs(static_cast<double>(weight[i])));
-  }
-  const double sums = static_cast<double>(tiling.ci) * largest * all.weights * all.output;
-  return static_cast<float>(static_cast<double>(std::numeric_limits<float>::max()) / (all.input * std::max(1.0, sums)));
-}
-
-}  // namespace
 
 WinogradWeights::WinogradWeights(const Problem& problem, const WinogradTiling& tiling, int threads, const float* weight,
                                  const float* bias)
@@ -37,7 +13,8 @@ WinogradWeights::WinogradWeights(const Problem& problem, const WinogradTiling& t
       tiling_(tiling),
       packed_(static_cast<std::size_t>(winograd_weights_size(problem, tiling)) * sizeof(float)) {
   const WinogradTiling& t = tiling_;
-  most_input_ = largest_input(problem, t, weight);
+  const std::array schemes = {t.axes[0].scheme, t.axes[1].scheme, t.axes[2].scheme};
+  most_input_ = winograd_most_input(schemes, t.ci, weight, weight_size(problem));
   for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) columns_.push_back(winograd_columns(t, chunk));
   std::int64_t offset = 0;
   for (std::int64_t group = 0; group < problem.groups; ++group) {
@@ -148,10 +125,10 @@ void WinogradWeights::transform_line(std::size_t axis, std::int64_t residue, con
   }
 }
 
-/// Kernel index of a residue's tap, or -1: tap k reads cell + lowest + k*step; a single residue's only tap is at single_tap.
+/// Kernel index of a residue's tap, or -1: a single residue's only tap is at single_tap.
 std::int64_t WinogradWeights::kernel_index(std::size_t axis, std::int64_t residue, std::int64_t tap) const {
   const WinogradAxis& a = tiling_.axes[axis];
-  return a.cells.kernel_index(residue, a.cells.lowest + (a.is_single(residue) ? a.single_tap : tap) * a.step);
+  return a.kernel_index(residue, a.is_single(residue) ? a.single_tap : tap);
 }
 
 }  // namespace convt3d

@@ -93,6 +93,28 @@ using AllWithinFn = bool (*)(const T* values, std::int64_t count, T limit);
 template <typename T>
 AllWithinFn<T> all_within(Isa isa);
 
+/// Where a row comes from and goes to, in elements.
+struct RowPlaces {
+  std::int64_t source = 0;
+  std::int64_t target = 0;
+};
+
+/// Rows of `count` elements copied. Returns whether all are of magnitude `limit` at most; a NaN is not.
+template <typename T>
+struct CopyRowsArgs {
+  const T* source = nullptr;
+  T* target = nullptr;
+  const RowPlaces* places = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t count = 0;
+  T limit = 0;
+  std::int64_t ahead = 0;  ///< elements from a row to one that will be wanted soon; 0 for none
+};
+template <typename T>
+using CopyRowsFn = bool (*)(const CopyRowsArgs<T>&);
+template <typename T>
+CopyRowsFn<T> copy_rows(Isa isa);
+
 /// Lanes back into channels: staging[x*lanes + c] to target[c*channel_stride + x] for c < channels <= lanes, x < count. With
 /// `stream`, whole vectors go past the caches.
 template <typename T>
@@ -132,6 +154,7 @@ struct CellRowArgs {
 
 /// The numbers of columns there are kernels for, and the vectors of cells each holds in registers at most.
 inline constexpr int kCellColumns[] = {1, 2, 3, 4, 6, 8, 9};
+inline constexpr int kMostCellColumns = 9;
 
 template <typename T>
 using CellRowFn = void (*)(const CellRowArgs<T>&);
@@ -229,6 +252,7 @@ PointwiseFn<T> pointwise(Isa isa, Pointwise::Function function);
 struct LinesArgs {
   const float* source = nullptr;
   std::int64_t source_step = 0, source_outer = 0, source_inner = 0;
+  std::int64_t source_fold = 0;  ///< Bᵀ only: how much further, for each scheme.outputs elements before it, an element lies
   float* target = nullptr;
   std::int64_t target_step = 0, target_outer = 0, target_inner = 0;
   std::int64_t outer = 1, inner = 1;
@@ -248,6 +272,7 @@ struct WinogradScheme {
 /// Those there are kernels for.
 inline constexpr WinogradScheme kWinogradSchemes[] = {{1, 1}, {2, 2}, {3, 2}, {4, 2}, {2, 3},
                                                       {3, 3}, {4, 3}, {2, 4}, {3, 4}, {2, 5}};
+inline constexpr int kMostWinogradPoints = 6;
 
 /// How much the transforms can enlarge: the greatest sum of magnitudes in a row of Bᵀ, of G and of Aᵀ.
 struct WinogradNorms {

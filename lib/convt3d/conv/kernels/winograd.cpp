@@ -22,8 +22,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Tag = hn::ScalableTag<float>;
 using V = hn::Vec<Tag>;
 
+/// `period`: elements of a line before its places fold.
 template <int m, int r>
 struct InputMatrix {
+  static constexpr int period = m;
   static constexpr int rows = m + r - 1;
   static constexpr int columns = m + r - 1;
   static constexpr double at(int i, int j) { return CookToom<m, r>().bt[i][j]; }
@@ -31,6 +33,7 @@ struct InputMatrix {
 
 template <int m, int r>
 struct OutputMatrix {
+  static constexpr int period = m + r - 1;
   static constexpr int rows = m;
   static constexpr int columns = m + r - 1;
   static constexpr double at(int i, int j) { return CookToom<m, r>().at[i][j]; }
@@ -38,6 +41,7 @@ struct OutputMatrix {
 
 template <int count>
 struct IdentityMatrix {
+  static constexpr int period = count;
   static constexpr int rows = count;
   static constexpr int columns = count;
   static constexpr double at(int i, int j) { return i == j ? 1 : 0; }
@@ -77,18 +81,20 @@ HWY_INLINE V row_times(const V* x, std::integer_sequence<int, j...>) {
 }
 
 template <class Matrix, int... i>
-HWY_INLINE void line(const float* source, std::int64_t source_step, float* target, std::int64_t target_step, V init,
-                     bool with_init, std::integer_sequence<int, i...>) {
+HWY_INLINE void line(const LinesArgs& args, const float* source, float* target, V init, bool with_init,
+                     std::integer_sequence<int, i...>) {
   const Tag d;
   V x[Matrix::columns];
 #pragma GCC unroll 8
-  for (int j = 0; j < Matrix::columns; ++j) x[j] = hn::Load(d, source + j * source_step);
+  for (int j = 0; j < Matrix::columns; ++j)
+    x[j] = hn::LoadU(d, source + j * args.source_step + j / Matrix::period * args.source_fold);
   if (with_init) {
-    (hn::Store(hn::Add(row_times<Matrix, i>(x, std::make_integer_sequence<int, Matrix::columns>()), init), d,
-               target + i * target_step),
+    (hn::StoreU(hn::Add(row_times<Matrix, i>(x, std::make_integer_sequence<int, Matrix::columns>()), init), d,
+                target + i * args.target_step),
      ...);
   } else {
-    (hn::Store(row_times<Matrix, i>(x, std::make_integer_sequence<int, Matrix::columns>()), d, target + i * target_step),
+    (hn::StoreU(row_times<Matrix, i>(x, std::make_integer_sequence<int, Matrix::columns>()), d,
+                target + i * args.target_step),
      ...);
   }
 }
@@ -102,8 +108,7 @@ void lines(const LinesArgs& args) {
     const float* source = args.source + outer * args.source_outer;
     float* target = args.target + outer * args.target_outer;
     for (std::int64_t inner = 0; inner < args.inner; ++inner, source += args.source_inner, target += args.target_inner) {
-      line<Matrix>(source, args.source_step, target, args.target_step, init, with_init,
-                   std::make_integer_sequence<int, Matrix::rows>());
+      line<Matrix>(args, source, target, init, with_init, std::make_integer_sequence<int, Matrix::rows>());
     }
   }
 }

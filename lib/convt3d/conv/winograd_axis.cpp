@@ -1,0 +1,128 @@
+#include "convt3d/conv/winograd_axis.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "convt3d/base/checked.hpp"
+#include "convt3d/conv/phases.hpp"
+
+namespace convt3d {
+
+using kernels::WinogradScheme;
+
+bool WinogradAxis::has(bool is_single) const { return std::find(single.begin(), single.end(), is_single) != single.end(); }
+
+std::int64_t WinogradAxis::cells_covered(std::int64_t tile, std::int64_t count) const {
+  std::int64_t end = 0;
+  for (std::int64_t t = tile; t < tile + count; ++t) end = std::max(end, first_cell(t) + (scheme.outputs - 1) * step + 1);
+  return end - first_of_run(tile);
+}
+
+void WinogradAxis::cut_to(const Planes& wanted, std::int64_t& first, std::int64_t& count) const {
+  const auto first_tile_of = [&](std::int64_t output) { return (cells.cell_of(output) - cells.begin) / run_cells() * step; };
+  const std::int64_t end = std::min(first + count, first_tile_of(wanted.end - 1) + step);
+  first = std::max(first, first_tile_of(wanted.begin));
+  count = end - first;
+}
+
+std::string examine(WinogradAxis& axis, int& taps) {
+  const CellAxis& cells = axis.cells;
+  axis.step = cells.dilation / std::gcd(cells.dilation, cells.stride);
+  axis.single.assign(static_cast<std::size_t>(cells.stride), false);
+  // All taps must lie at lowest + k*step, and the longest residue must have all of these places.
+  const auto places = static_cast<int>((cells.highest - cells.lowest) / axis.step + 1);
+  constexpr const char* kUneven = "residues whose taps do not line up";
+  taps = 0;
+  std::int64_t single_tap = -1;
+  for (std::int64_t r = 0; r < cells.stride; ++r) {
+    int count = 0;
+    std::int64_t place = 0;
+    for (std::int64_t e = cells.lowest; e <= cells.highest; ++e) {
+      if (cells.kernel_index(r, e) < 0) continue;
+      if ((e - cells.lowest) % axis.step != 0) return kUneven;
+      place = (e - cells.lowest) / axis.step;
+      ++count;
+    }
+    if (count == 0) return "a residue without taps";
+    taps = std::max(taps, count);
+    if (count > 1 || places == 1) continue;
+    if (single_tap >= 0 && single_tap != place) return kUneven;
+    single_tap = place;
+    axis.single[static_cast<std::size_t>(r)] = true;
+  }
+  axis.single_tap = std::max<std::int64_t>(0, single_tap);
+  return places == taps ? "" : kUneven;
+}
+
+std::string to_string(const WinogradScheme& scheme) {
+  return "F(" + std::to_string(scheme.outputs) + ", " + std::to_string(scheme.taps) + ")";
+}
+
+void set_scheme(WinogradAxis& axis, const WinogradScheme& scheme) {
+  axis.scheme = scheme;
+  axis.tiles = ceil_div(axis.cells.cells(), axis.run_cells()) * axis.step;
+}
+
+std::vector<WinogradScheme> schemes_for(int taps) {
+  std::vector<WinogradScheme> schemes;
+  for (const WinogradScheme& scheme : kernels::kWinogradSchemes) {
+    if (scheme.taps == taps) schemes.push_back(scheme);
+  }
+  return schemes;
+}
+
+double error_growth(const WinogradScheme& scheme) {
+  constexpr std::array kGrowth = {1.0, 1.7, 1.3, 2.25, 1.3, 2.05, 2.35, 2.25, 2.35, 2.45};
+  static_assert(kGrowth.size() == std::size(kernels::kWinogradSchemes));
+  const auto* const at = std::find(std::begin(kernels::kWinogradSchemes), std::end(kernels::kWinogradSchemes), scheme);
+  return kGrowth[static_cast<std::size_t>(at - kernels::kWinogradSchemes)];
+}
+
+float winograd_most_input(std::span<const WinogradScheme> schemes, std::int64_t terms, const float* weight,
+                          std::int64_t weights) {
+  // V = Bᵀx, M = Σ V·U over the channels, U = G w, and Aᵀ M, each at its largest: on an axis by the greatest row of its
+  // matrix.
+  kernels::WinogradNorms all;
+  for (const WinogradScheme& scheme : schemes) {
+    const kernels::WinogradNorms norms = kernels::winograd_norms(scheme);
+    all.input *= norms.input;
+    all.weights *= norms.weights;
+    all.output *= norms.output;
+  }
+  double largest = 0;
+  for (std::int64_t i = 0; i < weights; ++i) {
+    if (!std::isfinite(weight[i])) return -1;
+    largest = std::max(largest, std::abs(static_cast<double>(weight[i])));
+  }
+  const double sums = static_cast<double>(terms) * largest * all.weights * all.output;
+  return static_cast<float>(static_cast<double>(std::numeric_limits<float>::max()) / (all.input * std::max(1.0, sums)));
+}
+
+namespace {
+
+/// Share of all outputs' taps that lie inside the volume; the others make results smaller, but not the transforms' rounding.
+double inside_share(const Problem& p) {
+  double all = 2.0 * static_cast<double>(p.n) * static_cast<double>(p.ci) * static_cast<double>(p.co / p.groups);
+  for (int axis = 0; axis < 3; ++axis) {
+    double taps = 0;
+    for (const AxisPhase& phase : axis_phases(p, axis)) {
+      taps += static_cast<double>(phase.count) * static_cast<double>(phase.taps.size());
+    }
+    all *= taps;
+  }
+  return flops(p) / all;
+}
+
+}  // namespace
+
+double expected_error(const Problem& problem, std::int64_t terms, std::int64_t part) {
+  constexpr double kUnitRoundoff = 0x1p-24;
+  const std::int64_t parts = ceil_div(terms, part);
+  const auto steps = static_cast<double>(std::min(terms, part) + 7 * (parts - 1));
+  return kUnitRoundoff * std::sqrt((1 + 0.09 * steps) / inside_share(problem));
+}
+
+}  // namespace convt3d
