@@ -231,5 +231,25 @@ TEST_P(Groups, AreABlockDiagonalWeight) {
 
 INSTANTIATE_TEST_SUITE_P(Problems, Groups, testing::ValuesIn(Groups::problems()), name_of_problem);
 
+/// With one tap per output both sum over the channels alone, in one order: between them a plan may choose by time.
+TEST(OneTapPerOutput, GivesTheSameBitsDirectlyAndByRows) {
+  const convt3d::ConvTranspose3dOptions even{.in_channels = 512, .out_channels = 20, .kernel_size = 2, .stride = 2};
+  const convt3d::ConvTranspose3dOptions uneven{.in_channels = 34,
+                                               .out_channels = 18,
+                                               .kernel_size = {2, 3, 2},
+                                               .stride = {3, 3, 4},
+                                               .padding = {1, 1, 0},
+                                               .output_padding = {1, 0, 3},
+                                               .groups = 2};
+  for (const auto& options : {even, uneven}) {
+    const Problem problem = convt3d::make_problem(options, 1, {3, 5, 29});
+    const Arrays<float> arrays = normal_arrays<float>(problem, 1);
+    for (const convt3d::Isa isa : convt3d::available_isas()) {
+      EXPECT_TRUE(same_bits(run(problem, arrays, {isa, "direct"}), run(problem, arrays, {isa, "few_channel"})))
+          << convt3d::name_of(isa) << ", " << to_string(problem);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace testing_support

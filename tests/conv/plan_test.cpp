@@ -122,6 +122,16 @@ TEST(Plan, TakesTheAlgorithmThatTheEnvironmentNames) {
   unsetenv("CONVT3D_ALGORITHM");
 }
 
+/// Rows of odd lengths cannot go past the caches; what direct loses by that is less than few_channel takes longer.
+TEST(Plan, TakesManyChannelsDirectlyAtOddWidthsToo) {
+  const auto algorithm_at = [](std::int64_t width) {
+    const convt3d::ConvTranspose3dOptions k2s2{.in_channels = 32, .out_channels = 32, .kernel_size = 2, .stride = 2};
+    return convt3d::make_plan(convt3d::make_problem(k2s2, 1, {57, 59, width}), machine_of(Isa::kAvx512)).algorithm;
+  };
+  EXPECT_EQ(algorithm_at(64), "direct");
+  EXPECT_EQ(algorithm_at(61), "direct");
+}
+
 TEST(JoinedRows, AreThoseOfLayersWithOneTapPerOutput) {
   convt3d::ConvTranspose3dOptions options{
       .in_channels = 4, .out_channels = 2, .kernel_size = {3, 1, 1}, .padding = {1, 0, 0}};
