@@ -114,6 +114,23 @@ INSTANTIATE_TEST_SUITE_P(
         NamedProblem{"k3s1_24_to_3", {.in_channels = 24, .out_channels = 3, .kernel_size = 3, .padding = 1}, {9, 8, 17}},
         NamedProblem{"k8s2_2_to_2", {.in_channels = 2, .out_channels = 2, .kernel_size = 8, .stride = 2}, {7, 8, 9}},
         NamedProblem{
+            "k683", {.in_channels = 2, .out_channels = 2, .kernel_size = {6, 8, 3}, .padding = {3, 4, 1}}, {7, 6, 9}},
+        NamedProblem{
+            "k962", {.in_channels = 3, .out_channels = 1, .kernel_size = {9, 6, 2}, .padding = {4, 3, 0}}, {5, 7, 9}},
+        NamedProblem{
+            "k573", {.in_channels = 96, .out_channels = 2, .kernel_size = {5, 7, 3}, .padding = {2, 3, 1}}, {9, 7, 5}},
+        NamedProblem{
+            "k933", {.in_channels = 4, .out_channels = 3, .kernel_size = {9, 3, 3}, .padding = {4, 1, 1}}, {9, 7, 6}},
+        NamedProblem{
+            "k297", {.in_channels = 4, .out_channels = 3, .kernel_size = {2, 9, 7}, .padding = {0, 4, 3}}, {6, 9, 8}},
+        NamedProblem{
+            "k191", {.in_channels = 4, .out_channels = 3, .kernel_size = {1, 9, 1}, .padding = {0, 4, 0}}, {3, 15, 8}},
+        NamedProblem{"k12s2",
+                     {.in_channels = 2, .out_channels = 1, .kernel_size = 12, .stride = 2, .padding = 5},
+                     {6, 7, 8}},
+        NamedProblem{
+            "k5d2", {.in_channels = 8, .out_channels = 2, .kernel_size = 5, .padding = 4, .dilation = 2}, {9, 8, 10}},
+        NamedProblem{
             "k7_depthwise", {.in_channels = 8, .out_channels = 8, .kernel_size = 7, .padding = 3, .groups = 8}, {6, 7, 9}}),
     name_of_problem);
 

@@ -99,6 +99,18 @@ class FewChannel final : public Prepared {
     std::size_t first_set, last_set;
   };
 
+  /// Where the input's rows lie, in elements.
+  struct InputRows {
+    const T* first = nullptr;
+    std::int64_t row_stride = 0, plane_stride = 0, channel_stride = 0;
+
+    InputRows at(std::int64_t plane, std::int64_t row) const {
+      InputRows rows = *this;
+      rows.first += plane * plane_stride + row * row_stride;
+      return rows;
+    }
+  };
+
   static std::int64_t count_rows(const FewChannelTiling& t, const ColumnSet& set, std::int64_t rd) {
     std::int64_t rows_d = 0;
     std::int64_t rows_h = 0;
@@ -124,7 +136,20 @@ class FewChannel final : public Prepared {
     block.d_end = std::min(block.d_end, t.axes[0].cell_of(args.wanted.end - 1) + 1);
     if (block.d_begin >= block.d_end) return;
 
-    pack_panel(args, block, panel);
+    // Vectors go on behind the last row, which they may not behind the input: there only the last plane is packed.
+    Block all_but_last = block;
+    --all_but_last.d_end;
+    if (all_but_last.d_begin < all_but_last.d_end && !in_place(args, block) && in_place(args, all_but_last)) {
+      run_block(args, all_but_last, panel);
+      block.d_begin = all_but_last.d_end;
+    }
+    run_block(args, block, panel);
+  }
+
+  void run_block(const RunArgs& args, const Block& block, T* panel) const {
+    const FewChannelTiling& t = tiling_;
+    const InputRows input = in_place(args, block) ? rows_in_place(args, block) : rows_of(panel);
+    if (input.first == panel) pack_panel(args, block, panel);
     T* rows = panel + round_up(t.panel_size(), t.lanes);
     auto* const streams = new (panel + elements(t)) RowStream[static_cast<std::size_t>(t.co)];
     for (std::int64_t cd = block.d_begin; cd < block.d_end; ++cd) {
@@ -132,14 +157,53 @@ class FewChannel final : public Prepared {
         const std::int64_t od = t.axes[0].output_of(cd, rd);
         if (od < args.wanted.begin || od >= args.wanted.end) continue;
         for (std::int64_t ch = block.h_begin; ch < block.h_end; ch += t.run_h) {
-          const T* base = panel + ((cd - block.d_begin) * t.panel_h + ch - block.h_begin) * t.pitch;
           const std::int64_t count = std::min(t.run_h, block.h_end - ch);
           for (std::size_t s = block.first_set; s < block.last_set; ++s)
-            run_rows_of(args, block, s, od, rd, ch, count, base, rows, streams);
+            run_rows_of(args, block, s, od, rd, input.at(cd - block.d_begin, ch - block.h_begin), ch, count, rows, streams);
         }
       }
     }
     for (std::int64_t co = 0; co < t.co; ++co) kernels::flush(streams[co]);
+  }
+
+  InputRows rows_of(const T* panel) const {
+    const FewChannelTiling& t = tiling_;
+    return {.first = panel,
+            .row_stride = t.pitch,
+            .plane_stride = t.panel_h * t.pitch,
+            .channel_stride = t.panel_d * t.panel_h * t.pitch};
+  }
+
+  InputRows rows_in_place(const RunArgs& args, const Block& block) const {
+    const auto& [d, h, w] = tiling_.axes;
+    const Box3& box = args.input_box;
+    const Extent3 have = box.extent();
+    const InputRows rows{.first = static_cast<const T*>(args.input) +
+                                  (block.n * problem_.ci + block.group * tiling_.ci) * have.d * have.h * have.w + w.begin +
+                                  w.lowest - box.begin.w,
+                         .row_stride = have.w,
+                         .plane_stride = have.h * have.w,
+                         .channel_stride = have.d * have.h * have.w};
+    return rows.at(block.d_begin + d.lowest - box.begin.d, block.h_begin + h.lowest - box.begin.h);
+  }
+
+  /// Whether the block's rows can be read where they lie: there is no halo, every cell lies in the volume, short rows run
+  /// on, the vectors that go on behind the last row stay within the input, and channels do not compete for one set of a
+  /// cache.
+  bool in_place(const RunArgs& args, const Block& block) const {
+    const FewChannelTiling& t = tiling_;
+    const auto& [d, h, w] = t.axes;
+    const Box3& box = args.input_box;
+    const Extent3 have = box.extent();
+    if (has_zeros_ || d.shifts() * h.shifts() * w.shifts() > 1 || (t.run_h > 1 && t.pitch != have.w)) return false;
+    const bool inside = block.d_begin + d.lowest >= box.begin.d && block.d_end + d.lowest <= box.end.d &&
+                        block.h_begin + h.lowest >= box.begin.h && block.h_end + h.lowest <= box.end.h &&
+                        w.begin + w.lowest >= box.begin.w && w.end + w.lowest <= box.end.w;
+    if (!inside || (t.ci > 8 && have.d * have.h * have.w % 1024 == 0)) return false;
+    const InputRows rows = rows_in_place(args, block);
+    const T* const last = rows.at(block.d_end - block.d_begin - 1, block.h_end - block.h_begin - 1).first +
+                          (t.ci - 1) * rows.channel_stride + w.cells();
+    return static_cast<const T*>(args.input) + problem_.n * problem_.ci * rows.channel_stride - last >= t.lanes;
   }
 
   /// Panel row (d, h) of channel c holds input row (d_begin + lowest + d, h_begin + lowest + h), its column x input column
@@ -174,8 +238,8 @@ class FewChannel final : public Prepared {
   }
 
   /// The output rows of one set from `count` cell rows, ch and those after it.
-  void run_rows_of(const RunArgs& args, const Block& block, std::size_t s, std::int64_t od, std::int64_t rd, std::int64_t ch,
-                   std::int64_t count, const T* base, T* buffers, RowStream* streams) const {
+  void run_rows_of(const RunArgs& args, const Block& block, std::size_t s, std::int64_t od, std::int64_t rd,
+                   const InputRows& input, std::int64_t ch, std::int64_t count, T* buffers, RowStream* streams) const {
     const FewChannelTiling& t = tiling_;
     const ColumnSet& set = t.sets[s];
     const CellAxis& w = t.axes[2];
@@ -184,11 +248,11 @@ class FewChannel final : public Prepared {
     const std::int64_t target_count = set.co_count * set.rh_count;
     for (std::int64_t i = 0; i < target_count; ++i) targets[static_cast<std::size_t>(i)] = buffers + i * t.row_size + set.rw;
     const T* packed = static_cast<const T*>(packed_.data());
-    cell_row_({.input = base,
+    cell_row_({.input = input.first,
                .rows = reduction.rows.data(),
                .row_count = static_cast<std::int64_t>(reduction.rows.size()),
                .channels = t.ci,
-               .channel_stride = t.panel_d * t.panel_h * t.pitch,
+               .channel_stride = input.channel_stride,
                .shifts = w.shifts(),
                .weights = packed + reduction.weights,
                .init = packed + init_[static_cast<std::size_t>(block.group) * t.sets.size() + s],

@@ -1,6 +1,7 @@
 #include "convt3d/conv/few_channel_tiling.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "convt3d/base/checked.hpp"
@@ -52,21 +53,24 @@ bool has_kernel(std::int64_t columns) {
 }
 
 // FMA units against load ports, each two a cycle; the two overlap, but not quite. Then the columns' rows are interleaved.
-double column_cycles(int columns, double reads, bool wide) {
-  const double vectors = std::max(1, std::min(8, (wide ? 31 : 15) / (columns + 1)));
-  const double fma = columns * vectors;
-  const double loads = 2 * vectors + columns;  // an unaligned load touches two lines
+double column_cycles(int columns, double reads, double run, bool wide) {
+  const double most = std::max(1, std::min(8, (wide ? 31 : 15) / (columns + 1)));
+  const double vectors = run / std::ceil(run / most);
+  const double fma = std::max(8.0, columns * vectors);  // 4 cycles from one to the next of a sum
+  const double loads = 2 * vectors + columns;           // an unaligned load touches two lines
   return 1.3 * (reads * (std::max(fma, loads) + 0.2 * std::min(fma, loads)) / vectors / 2 + 6 * columns);
 }
 
 double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
+  const std::int64_t cells = t.axes[2].cells() < kShortRow ? 2 * kShortRow : t.axes[2].cells();  // where rows are enough
+  const auto run = static_cast<double>(ceil_div(cells, t.lanes));
   double reads_h = 0, reads_d = 0;  // of h, and of d on average over its residues
   for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) reads_h += t.axes[1].reads(set.rh, set.rh_count, e);
   for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
     for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) reads_d += t.axes[0].reads(rd, 1, e);
   }
   reads_d /= static_cast<double>(t.axes[0].stride);
-  return column_cycles(set.columns(), reads_h * reads_d * static_cast<double>(t.axes[2].shifts() * t.ci), wide);
+  return column_cycles(set.columns(), reads_h * reads_d * static_cast<double>(t.axes[2].shifts() * t.ci), run, wide);
 }
 
 bool has_zeros(const FewChannelTiling& t) {

@@ -52,9 +52,9 @@ FewChannelTiling few_channel_tiling(const Query& query);
 /// Whether there is a kernel for so many columns.
 bool has_kernel(std::int64_t columns);
 
-/// Time in cycles of one vector of cells of so many columns, from so many `reads` of input vectors; `wide` where there are
-/// 32 registers.
-double column_cycles(int columns, double reads, bool wide);
+/// Time in cycles of one vector of cells of so many columns, in a run of so many vectors, from so many `reads` of input
+/// vectors; `wide` where there are 32 registers.
+double column_cycles(int columns, double reads, double run, bool wide);
 
 /// Time of a vector of cells for one set and one residue of d, in cycles; `wide` where there are 32 registers.
 double set_cycles(const FewChannelTiling& tiling, const ColumnSet& set, bool wide);

@@ -13,8 +13,6 @@ namespace convt3d {
 
 using kernels::WinogradScheme;
 
-bool WinogradAxis::has(bool is_single) const { return std::find(single.begin(), single.end(), is_single) != single.end(); }
-
 std::int64_t WinogradAxis::cells_covered(std::int64_t tile, std::int64_t count) const {
   std::int64_t end = 0;
   for (std::int64_t t = tile; t < tile + count; ++t) end = std::max(end, first_cell(t) + (scheme.outputs - 1) * step + 1);
@@ -54,11 +52,13 @@ std::string examine(WinogradAxis& axis, int& taps) {
     axis.single[static_cast<std::size_t>(r)] = true;
   }
   axis.single_tap = std::max<std::int64_t>(0, single_tap);
+  axis.has_single = std::find(axis.single.begin(), axis.single.end(), true) != axis.single.end();
+  axis.has_transformed = std::find(axis.single.begin(), axis.single.end(), false) != axis.single.end();
   return places == taps ? "" : kUneven;
 }
 
 std::string to_string(const WinogradScheme& scheme) {
-  return "F(" + std::to_string(scheme.outputs) + ", " + std::to_string(scheme.taps) + ")";
+  return (scheme.fourier ? "DFT(" : "F(") + std::to_string(scheme.outputs) + ", " + std::to_string(scheme.taps) + ")";
 }
 
 void set_scheme(WinogradAxis& axis, const WinogradScheme& scheme) {
@@ -75,6 +75,7 @@ std::vector<WinogradScheme> schemes_for(int taps) {
 }
 
 double error_growth(const WinogradScheme& scheme) {
+  if (scheme.fourier) return 1.2;
   constexpr std::array kGrowth = {1.0, 1.7, 1.3, 2.25, 1.3, 2.05, 2.35, 2.25, 2.35, 2.45};
   static_assert(kGrowth.size() == std::size(kernels::kWinogradSchemes));
   const auto* const at = std::find(std::begin(kernels::kWinogradSchemes), std::end(kernels::kWinogradSchemes), scheme);

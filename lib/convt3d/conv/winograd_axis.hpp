@@ -18,11 +18,12 @@ struct WinogradAxis {
   kernels::WinogradScheme scheme;
   std::int64_t step = 1;     ///< cells from one output of a tile to the next, and from one tap to the next
   std::vector<bool> single;  ///< of each residue
+  bool has_single = false, has_transformed = false;
   std::int64_t single_tap = 0;
   std::int64_t tiles = 1;
 
   bool is_single(std::int64_t residue) const { return single[static_cast<std::size_t>(residue)]; }
-  bool has(bool is_single) const;
+  bool has(bool is_single) const { return is_single ? has_single : has_transformed; }
   std::int64_t points(bool is_single) const { return is_single ? scheme.outputs : scheme.points(); }
   /// Cells that a run of `step` interleaving tiles makes.
   std::int64_t run_cells() const { return step * scheme.outputs; }
@@ -48,7 +49,7 @@ struct WinogradAxis {
 /// cannot be transformed, or "".
 std::string examine(WinogradAxis& axis, int& taps);
 
-/// "F(outputs, taps)"
+/// "F(outputs, taps)" or "DFT(outputs, taps)"
 std::string to_string(const kernels::WinogradScheme& scheme);
 
 /// Sets the scheme, and the tiles that it takes.

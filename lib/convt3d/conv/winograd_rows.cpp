@@ -4,16 +4,21 @@
 // replaces the taps of d and of h, so that a tile of m_d x m_h cells takes n_d*n_h points instead of its taps; w stays as it
 // is. All transforms are then sums of whole rows:
 //
-// 1. Each channel's rows are copied, with their halo along w, and Bᵀ on d and on h makes V[point][ci][tile][x].
-// 2. A point's products are those of few_channel, with a point's row in place of the rows that a residue reads:
+// 1. Each channel's rows are copied, with their halo along w, and Bᵀ on d makes lines of them.
+// 2. For each point of d: Bᵀ on h makes V[point h][ci][tile][x], and a point's products are those of few_channel, with a
+//    point's row in place of the rows that a residue reads:
 //      M[point][co, rd, rh][x, rw] = Σ_ci Σ_e V[point][ci][x + e] * U[point][ci][e][co, rd, rh, rw]
-//    with U = G w over the taps of d and h. All (co, rd, rh, rw) share the loads of V. Points that differ in d alone come
-//    one after the other, and Aᵀ on d follows while they are in the first cache.
-// 3. Aᵀ on h gives output rows, interleaved over rw, which are copied out in the output's order.
+//    with U = G w over the taps of d and h. All (co, rd, rh, rw) share the loads of V. Aᵀ on h follows.
+// 3. Aᵀ on d gives output rows, interleaved over rw, which are copied out in the output's order.
 //
 // The tiles of a block lie behind one another in V, so that short rows run on: a vector may hold the end of one tile's row
 // and the beginning of the next one's. Bᵀ on h makes them so at once, from rows that are kept by their place in a tile: row
 // j of all tiles, then row j + 1 (slots).
+//
+// For five taps and more Bᵀ, G and Aᵀ may be real Fourier transforms (kernels/fourier.cpp), which do not round more the more
+// taps there are. Their points are frequencies, of which most are complex, a row for each part, and are multiplied as
+// complex numbers: two sums of rows each. A frequency that is complex on both axes is first made two, (k, l) and (k, -l),
+// and joined after; so points of d are taken by groups, both parts of a frequency at once.
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -24,6 +29,7 @@
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 #include "convt3d/conv/winograd_rows_tiling.hpp"
+#include "convt3d/conv/winograd_rows_weights.hpp"
 
 namespace convt3d {
 namespace {
@@ -38,25 +44,19 @@ class WinogradRows final : public Prepared {
         isa_(plan.machine.isa),
         threads_(plan.threads),
         tiling_(tiling),
+        weights_(plan.problem, tiling, plan.threads, weight, bias),
         epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
-        pool_(static_cast<std::size_t>(scratch_bytes(tiling))) {
-    pack_weights(weight);
-    pack_bias(bias);
-    most_input_ = largest_input(weight);
-  }
+        pool_(static_cast<std::size_t>(scratch_bytes(tiling))) {}
 
   static std::int64_t scratch_bytes(const WinogradRowsTiling& t) {
     return t.scratch_floats() * 4 + t.most_places() * static_cast<std::int64_t>(sizeof(kernels::RowPlaces));
   }
 
-  static std::int64_t packed_floats(const Problem& p, const WinogradRowsTiling& t) {
-    return p.groups * (t.rows() * t.w.stride * t.points() * t.ci * t.w.shifts() + t.co * t.lanes);
-  }
-
   bool may_spread() const override { return true; }
 
   void run(const RunArgs& args) const override {
-    const std::int64_t tasks = problem_.n * problem_.groups * tiling_.blocks_d * tiling_.blocks_h * tiling_.splits;
+    const std::int64_t tasks =
+        problem_.n * problem_.groups * tiling_.blocks_d * tiling_.blocks_h * tiling_.blocks_w * tiling_.splits;
     run_tasks(threads_, tasks, pool_, args.observer,
               [&](std::int64_t task, void* memory) { run_task(args, task, lay_out(static_cast<float*>(memory))); });
   }
@@ -65,12 +65,12 @@ class WinogradRows final : public Prepared {
   struct Scratch {
     kernels::RowPlaces* places;  ///< of a plane's rows
     std::int64_t rows;           ///< of these
-    float* panel;                ///< of a channel: [d][row of a tile][slot][x]
-    float* lines;                ///< these transformed along d: [point d][row of a tile][slot][x]
-    float* points;               ///< V
-    float* products;             ///< M at the points of d that share one of h: [point d][row of the set][x, rw]
-    float* sums;                 ///< these transformed along d: [output d][point h][row of the set][x, rw]
-    float* staging;              ///< [rh][output h][x, rw]
+    float* panel;                ///< of a channel: [d][row of a tile, slot][x]
+    float* lines;                ///< these transformed along d: [point d][ci][tile d][row of a tile, slot][x]
+    float* points;               ///< V of a group of points of d: [point d][point h][ci][tile][x]
+    float* products;             ///< M of these and a set: [point d][point h][row of the set][x, rw]
+    float* outputs;              ///< these transformed along h: [point d][row][output h][x, rw]
+    float* staging;              ///< [output d][rh][output h][x, rw]
   };
 
   /// A block of tiles of one volume and group, cut to what is wanted.
@@ -78,6 +78,7 @@ class WinogradRows final : public Prepared {
     std::int64_t n, group;
     std::int64_t first_d, first_h;  ///< tiles
     std::int64_t tiles_d, tiles_h;
+    std::int64_t first_w, cells_w;  ///< cells
     std::size_t first_set, last_set;
 
     std::int64_t tiles() const { return tiles_d * tiles_h; }
@@ -87,12 +88,12 @@ class WinogradRows final : public Prepared {
     const WinogradRowsTiling& t = tiling_;
     Scratch scratch{};
     scratch.panel = memory;
-    scratch.lines = scratch.panel + t.panel_size();
-    scratch.points = scratch.lines + t.lines_size();
-    scratch.products = scratch.points + t.points_size();
-    scratch.sums = scratch.products + t.products_size();
-    scratch.staging = scratch.sums + t.sums_size();
-    scratch.places = new (scratch.staging + t.staging_size()) kernels::RowPlaces[static_cast<std::size_t>(t.most_places())];
+    scratch.lines = scratch.panel + t.panel_floats();
+    scratch.points = scratch.lines + t.lines_floats();
+    scratch.products = scratch.points + t.points_floats();
+    scratch.outputs = scratch.products + t.products_floats();
+    scratch.staging = scratch.outputs + t.outputs_floats();
+    scratch.places = new (memory + t.scratch_floats()) kernels::RowPlaces[static_cast<std::size_t>(t.most_places())];
     return scratch;
   }
 
@@ -101,6 +102,8 @@ class WinogradRows final : public Prepared {
     TaskDigits digits(task);
     Block block{};
     const std::int64_t split = digits.next(t.splits);
+    block.first_w = t.w.begin + digits.next(t.blocks_w) * t.block_w;
+    block.cells_w = std::min(t.block_w, t.w.end - block.first_w);
     block.first_h = digits.next(t.blocks_h) * t.block_h;
     block.tiles_h = std::min(t.block_h, t.h.tiles - block.first_h);
     block.first_d = digits.next(t.blocks_d) * t.block_d;
@@ -113,23 +116,32 @@ class WinogradRows final : public Prepared {
     block.first_set = static_cast<std::size_t>(sets * split / t.splits);
     block.last_set = static_cast<std::size_t>(sets * (split + 1) / t.splits);
 
-    std::fill_n(scratch.panel, t.panel_size(), 0.0F);
+    std::fill_n(scratch.panel, t.panel_floats(), 0.0F);
     scratch.rows = place_rows(args.input_box, block, scratch.places);
     for (std::int64_t ci = 0; ci < t.ci; ++ci) {
       pack_panel(args, block, ci, scratch);
-      transform(block, ci, scratch);
+      transform_d(block, ci, scratch);
     }
-    for (std::size_t s = block.first_set; s < block.last_set; ++s) {
-      multiply(block, s, scratch);
-      store(args, block, t.sets[s], scratch);
+    if (t.by_sets) {
+      for (const PointGroup& group : t.groups_d) transform_h(block, group, scratch);
+      for (std::size_t s = block.first_set; s < block.last_set; ++s) {
+        for (std::size_t g = 0; g < t.groups_d.size(); ++g) multiply(block, g, s, scratch);
+        store(args, block, t.sets[s], scratch);
+      }
+      return;
     }
+    for (std::size_t g = 0; g < t.groups_d.size(); ++g) {
+      transform_h(block, t.groups_d[g], scratch);
+      for (std::size_t s = block.first_set; s < block.last_set; ++s) multiply(block, g, s, scratch);
+    }
+    for (std::size_t s = block.first_set; s < block.last_set; ++s) store(args, block, t.sets[s], scratch);
   }
 
   /// Where the rows of a plane of the input that lie in the volume go to in a plane of the panel.
   std::int64_t place_rows(const Box3& box, const Block& block, kernels::RowPlaces* places) const {
     const WinogradRowsTiling& t = tiling_;
     const std::int64_t first_ih = t.h.cells.begin + t.h.first_of_run(block.first_h) + t.h.cells.lowest;
-    const std::int64_t begin_w = t.w.begin + t.w.lowest;
+    const std::int64_t begin_w = block.first_w + t.w.lowest;
     const std::int64_t skip = std::max(box.begin.w, begin_w);
     std::int64_t rows = 0;
     for (std::int64_t j = 0; j < t.h.scheme.outputs; ++j) {
@@ -137,7 +149,7 @@ class WinogradRows final : public Prepared {
         const std::int64_t ih = first_ih + t.h.first_cell(slot) + j * t.h.step;
         if (ih < box.begin.h || ih >= box.end.h) continue;
         places[rows++] = {.source = (ih - box.begin.h) * box.extent().w + skip - box.begin.w,
-                          .target = (j * t.slots + slot) * t.pitch + skip - begin_w};
+                          .target = j * t.kind_stride() + slot * t.slot_stride() + skip - begin_w};
       }
     }
     return rows;
@@ -150,13 +162,13 @@ class WinogradRows final : public Prepared {
     const Extent3 have = box.extent();
     const float* source =
         static_cast<const float*>(args.input) + (block.n * problem_.ci + block.group * t.ci + ci) * have.d * have.h * have.w;
-    const std::int64_t begin_w = t.w.begin + t.w.lowest;
+    const std::int64_t begin_w = block.first_w + t.w.lowest, end_w = begin_w + block.cells_w + t.w.shifts() - 1;
     const std::int64_t begin_d = t.d.cells.begin + t.d.first_of_run(block.first_d) + t.d.cells.lowest;
     const std::int64_t planes = t.d.cells_covered(block.first_d, block.tiles_d) + t.d.cells.shifts() - 1;
     kernels::CopyRowsArgs<float> copy{.places = scratch.places,
                                       .rows = scratch.rows,
-                                      .count = std::min(box.end.w, begin_w + t.pitch) - std::max(box.begin.w, begin_w),
-                                      .limit = most_input_,
+                                      .count = std::min(box.end.w, end_w) - std::max(box.begin.w, begin_w),
+                                      .limit = weights_.most_input(),
                                       .ahead = ci + 1 < t.ci ? have.d * have.h * have.w : 0};
     for (std::int64_t id = std::max(begin_d, box.begin.d); id < std::min(begin_d + planes, box.end.d); ++id) {
       copy.source = source + (id - box.begin.d) * have.h * have.w;
@@ -165,98 +177,150 @@ class WinogradRows final : public Prepared {
     }
   }
 
-  /// Bᵀ on d, then on h, of one channel of all tiles.
-  void transform(const Block& block, std::int64_t ci, const Scratch& scratch) const {
+  void transform_d(const Block& block, std::int64_t ci, const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
-    const std::int64_t kind = t.slots * t.pitch;
-    const std::int64_t run = block.tiles_h * t.pitch, nh = t.h.scheme.points();
     for (std::int64_t td = 0; td < block.tiles_d; ++td) {
       const std::int64_t place = t.d.first_cell(block.first_d + td) - t.d.first_of_run(block.first_d);
       input_d_({.source = scratch.panel + place * t.plane,
                 .source_step = t.d.step * t.plane,
                 .source_inner = t.lanes,
-                .target = scratch.lines,
-                .target_step = t.plane,
+                .target = scratch.lines + (ci * t.block_d + td) * t.plane,
+                .target_step = t.lines_size,
                 .target_inner = t.lanes,
                 .inner = t.plane / t.lanes});
-      input_h_({.source = scratch.lines,
-                .source_step = kind,
-                .source_outer = t.plane,
-                .source_inner = t.lanes,
-                .source_fold = t.h.step * t.pitch - t.h.scheme.outputs * kind,
-                .target = scratch.points + ci * t.ld + td * run,
-                .target_step = t.point_size,
-                .target_outer = nh * t.point_size,
-                .target_inner = t.lanes,
-                .outer = t.d.scheme.points(),
-                .inner = ceil_div(run, t.lanes)});
     }
   }
 
-  /// The products of one set, and Aᵀ on d.
-  void multiply(const Block& block, std::size_t s, const Scratch& scratch) const {
+  /// V of a group of points of d. Frequencies that are complex on both axes are split.
+  void transform_h(const Block& block, const PointGroup& group, const Scratch& scratch) const {
+    const WinogradRowsTiling& t = tiling_;
+    const std::int64_t run = block.tiles_h * t.pitch;
+    for (std::int64_t ci = 0; ci < t.ci; ++ci) {
+      for (std::int64_t td = 0; td < block.tiles_d; ++td) {
+        input_h_({.source = scratch.lines + group.first * t.lines_size + (ci * t.block_d + td) * t.plane,
+                  .source_step = t.kind_stride(),
+                  .source_outer = t.lines_size,
+                  .source_inner = t.lanes,
+                  .source_fold = t.h.step * t.slot_stride() - t.h.scheme.outputs * t.kind_stride(),
+                  .target = points_of(group, scratch) + ci * t.ld + td * run,
+                  .target_step = t.point_size,
+                  .target_outer = t.h.scheme.points() * t.point_size,
+                  .target_inner = t.lanes,
+                  .outer = group.count,
+                  .inner = ceil_div(run, t.lanes)});
+      }
+      for (const PointGroup& h : t.groups_h) {
+        if (products_of(group, h) == 8)
+          split_(quad(points_of(group, scratch) + ci * t.ld, t.point_size, h, block.tiles_d * run));
+      }
+    }
+  }
+
+  float* points_of(const PointGroup& group, const Scratch& scratch) const {
+    return scratch.points + (tiling_.by_sets ? group.first * tiling_.h.scheme.points() * tiling_.point_size : 0);
+  }
+
+  /// A set's rows of outputs at the first point of d.
+  float* outputs_of(const WinogradRowsSet& set, const Scratch& scratch) const {
+    return scratch.outputs + (tiling_.by_sets ? 0 : set.first * tiling_.h.scheme.outputs * tiling_.row);
+  }
+
+  /// The four rows of a frequency that is complex on both axes; rows of [point d][point h] are `size` apart.
+  kernels::QuadArgs quad(float* rows, std::int64_t size, const PointGroup& h, std::int64_t count) const {
+    float* const first = rows + h.first * size;
+    float* const second = first + tiling_.h.scheme.points() * size;
+    return {.rows = {first, first + size, second, second + size}, .count = count};
+  }
+
+  /// The products of a group of points of d and one set, and Aᵀ on h.
+  void multiply(const Block& block, std::size_t g, std::size_t s, const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
     const WinogradRowsSet& set = t.sets[s];
-    const std::int64_t nd = t.d.scheme.points(), nh = t.h.scheme.points();
-    const std::int64_t size = set.count * t.row;
-    const std::int64_t only_row = 0;
-    constexpr std::array<float, kernels::kMostCellColumns> kZeros{};
-    std::array<float*, kernels::kMostCellColumns> targets{};
-    kernels::CellRowArgs<float> args{.input = nullptr,
-                                     .rows = &only_row,
-                                     .row_count = 1,
-                                     .channels = t.ci,
-                                     .channel_stride = t.ld,
-                                     .shifts = t.w.shifts(),
-                                     .weights = weights_of(block.group, s),
-                                     .init = kZeros.data(),
-                                     .columns = t.columns(set),
-                                     .cells = t.run_cells(block.tiles()),
-                                     .interleave = static_cast<int>(t.w.stride),
-                                     .step = t.w.stride,
-                                     .targets = targets.data()};
-    for (std::int64_t ph = 0; ph < nh; ++ph) {
-      for (std::int64_t pd = 0; pd < nd; ++pd, args.weights += t.ci * t.w.shifts() * args.columns) {
-        args.input = scratch.points + (pd * nh + ph) * t.point_size;
-        for (std::int64_t r = 0; r < set.count; ++r)
-          targets[static_cast<std::size_t>(r)] = scratch.products + pd * size + r * t.row;
-        cell_row_(args);
+    const PointGroup& group = t.groups_d[g];
+    const std::int64_t nh = t.h.scheme.points(), size = set.count * t.row;
+    const float* weights = weights_.of(block.group, g, set);
+    const float* points = points_of(group, scratch);
+    for (const PointGroup& h : t.groups_h) {
+      const std::int64_t first = h.first, second = h.count == 2 ? first + 1 : nh + first;  // the two parts of a complex one
+      switch (products_of(group, h)) {
+        case 1: multiply_rows(block, set, points, {first, first}, 1, first, weights, scratch); break;
+        case 4: multiply_complex(block, set, points, first, second, weights, scratch); break;
+        default:
+          multiply_complex(block, set, points, first, second, weights, scratch);
+          multiply_complex(block, set, points, nh + first, nh + second, weights, scratch);
+          join_(quad(scratch.products, size, h, size));
       }
-      output_d_({.source = scratch.products,
+    }
+    for (std::int64_t r = 0; r < set.count; ++r) {
+      output_h_({.source = scratch.products + r * t.row,
                  .source_step = size,
+                 .source_outer = nh * size,
                  .source_inner = t.lanes,
-                 .target = scratch.sums + ph * size,
-                 .target_step = nh * size,
+                 .target = outputs_of(set, scratch) + group.first * t.outputs_size + r * t.h.scheme.outputs * t.row,
+                 .target_step = t.row,
+                 .target_outer = t.outputs_size,
                  .target_inner = t.lanes,
-                 .inner = size / t.lanes});
+                 .outer = group.count,
+                 .inner = t.row / t.lanes});
     }
   }
 
-  /// Aᵀ on h, and the rows of one set to their places, in the output's order.
+  /// The real part, then the imaginary one.
+  void multiply_complex(const Block& block, const WinogradRowsSet& set, const float* points, std::int64_t real,
+                        std::int64_t imaginary, const float*& weights, const Scratch& scratch) const {
+    multiply_rows(block, set, points, {real, imaginary}, 2, real, weights, scratch);
+    multiply_rows(block, set, points, {real, imaginary}, 2, imaginary, weights, scratch);
+  }
+
+  /// The sum of products of `count` of these points into one point of M. Moves the weights on.
+  void multiply_rows(const Block& block, const WinogradRowsSet& set, const float* points,
+                     const std::array<std::int64_t, 2>& from, std::int64_t count, std::int64_t to, const float*& weights,
+                     const Scratch& scratch) const {
+    const WinogradRowsTiling& t = tiling_;
+    constexpr std::array<float, kernels::kMostCellColumns> kZeros{};
+    const std::array rows = {from[0] * t.point_size, from[1] * t.point_size};
+    std::array<float*, kernels::kMostCellColumns> targets{};
+    for (std::int64_t r = 0; r < set.count; ++r)
+      targets[static_cast<std::size_t>(r)] = scratch.products + (to * set.count + r) * t.row;
+    cell_row_({.input = points,
+               .rows = rows.data(),
+               .row_count = count,
+               .channels = t.ci,
+               .channel_stride = t.ld,
+               .shifts = t.w.shifts(),
+               .weights = weights,
+               .init = kZeros.data(),
+               .columns = t.columns(set),
+               .cells = (block.tiles_d * block.tiles_h - 1) * t.pitch + block.cells_w,
+               .interleave = static_cast<int>(t.w.stride),
+               .step = t.w.stride,
+               .targets = targets.data()});
+    weights += count * t.weights_of_point(set);
+  }
+
+  /// Aᵀ on d, and the rows of one set to their places, in the output's order.
   void store(const RunArgs& args, const Block& block, const WinogradRowsSet& set, const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
     const std::int64_t sd = t.d.cells.stride, sh = t.h.cells.stride;
-    const std::int64_t nh = t.h.scheme.points();
+    const std::int64_t rows = t.h.scheme.outputs * t.row;
     for (std::int64_t first = set.first, end = 0; first < set.first + set.count; first = end) {
       end = std::min((first / sh + 1) * sh, set.first + set.count);  // rows that differ in rh alone
       const std::int64_t co = block.group * t.co + first / (sh * sd), rd = first / sh % sd;
+      output_d_({.source = outputs_of(set, scratch) + (first - set.first) * rows,
+                 .source_step = t.outputs_size,
+                 .source_inner = t.lanes,
+                 .target = scratch.staging,
+                 .target_step = sh * rows,
+                 .target_inner = t.lanes,
+                 .inner = (end - first) * rows / t.lanes,
+                 .init = weights_.bias(co)});
       for (std::int64_t i = 0; i < t.d.scheme.outputs; ++i) {
-        for (std::int64_t r = first; r < end; ++r) {
-          output_h_({.source = scratch.sums + (i * nh * set.count + r - set.first) * t.row,
-                     .source_step = set.count * t.row,
-                     .source_inner = t.lanes,
-                     .target = scratch.staging + (r - first) * t.h.scheme.outputs * t.row,
-                     .target_step = t.row,
-                     .target_inner = t.lanes,
-                     .inner = t.row / t.lanes,
-                     .init = bias_ + co * t.lanes});
-        }
         for (std::int64_t td = 0; td < block.tiles_d; ++td) {
           const std::int64_t cell = t.d.cells.begin + t.d.first_cell(block.first_d + td) + i * t.d.step;
           const std::int64_t od = t.d.cells.output_of(cell, rd);
           if (od < args.wanted.begin || od >= args.wanted.end) continue;
           store_rows(args, block, co, od, first % sh, end - first,
-                     scratch.staging + td * block.tiles_h * t.pitch * t.w.stride);
+                     scratch.staging + i * sh * rows + td * block.tiles_h * t.pitch * t.w.stride);
         }
       }
     }
@@ -270,7 +334,11 @@ class WinogradRows final : public Prepared {
     const Extent3 have = box.extent();
     float* const plane =
         static_cast<float*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
-    staging += box.begin.w - t.w.output_of(t.w.begin, 0);
+    const std::int64_t begin_w = t.w.output_of(block.first_w, 0);
+    const std::int64_t first = std::max(begin_w, box.begin.w);
+    const std::int64_t count = std::min(begin_w + block.cells_w * t.w.stride, box.end.w) - first;
+    if (count <= 0) return;
+    staging += first - begin_w;
     RowStream stream;
     for (std::int64_t th = 0; th < block.tiles_h; ++th) {
       for (std::int64_t j = 0; j < t.h.scheme.outputs; ++j) {
@@ -279,12 +347,12 @@ class WinogradRows final : public Prepared {
           const std::int64_t oh = t.h.cells.output_of(cell, rh_begin + rh);
           if (oh < box.begin.h || oh >= box.end.h) continue;
           float* const from = staging + (rh * t.h.scheme.outputs + j) * t.row + th * t.pitch * t.w.stride;
-          epilogue_.on_row(co, from, have.w);
-          float* const to = plane + (oh - box.begin.h) * have.w;
+          epilogue_.on_row(co, from, count);
+          float* const to = plane + (oh - box.begin.h) * have.w + first - box.begin.w;
           if (args.stream) {
-            stream_row_(from, to, have.w, stream);
+            stream_row_(from, to, count, stream);
           } else {
-            copy_row_(from, to, have.w);
+            copy_row_(from, to, count);
           }
         }
       }
@@ -292,97 +360,21 @@ class WinogradRows final : public Prepared {
     kernels::flush(stream);
   }
 
-  const float* weights_of(std::int64_t group, std::size_t s) const {
-    const WinogradRowsTiling& t = tiling_;
-    return static_cast<const float*>(packed_.data()) +
-           (group * t.rows() + t.sets[s].first) * t.w.stride * t.points() * t.ci * t.w.shifts();
-  }
-
-  /// [group][set][point h][point d][ci][e][column]
-  void pack_weights(const float* weight) {
-    const WinogradRowsTiling& t = tiling_;
-    packed_ = Buffer(static_cast<std::size_t>(packed_floats(problem_, t)) * sizeof(float));
-    auto* const packed = static_cast<float*>(packed_.data());
-    const auto sets = static_cast<std::int64_t>(t.sets.size());
-    parallel_for(threads_, problem_.groups * sets, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const auto s = static_cast<std::size_t>(i % sets);
-        pack_set(weight, i / sets, t.sets[s], packed + (weights_of(i / sets, s) - packed));
-      }
-    });
-  }
-
-  void pack_set(const float* weight, std::int64_t group, const WinogradRowsSet& set, float* target) const {
-    const WinogradRowsTiling& t = tiling_;
-    const std::int64_t columns = t.columns(set);
-    const std::int64_t per_point = t.ci * t.w.shifts() * columns;
-    const Extent3& kernel = problem_.kernel;
-    for (std::int64_t at = 0; at < per_point; ++at) {
-      TaskDigits digits(at);
-      const std::int64_t column = digits.next(columns);
-      const std::int64_t e = t.w.lowest + digits.next(t.w.shifts());
-      const std::int64_t ci = group * t.ci + digits.rest();
-      TaskDigits row(set.first + column / t.w.stride);
-      const std::int64_t rh = row.next(t.h.cells.stride), rd = row.next(t.d.cells.stride), co = row.rest();
-      const std::int64_t tw = t.w.kernel_index(column % t.w.stride, e);
-      const float* taps = weight + (ci * t.co + co) * kernel.d * kernel.h * kernel.w;
-      const auto tap_at = [&](std::int64_t i, std::int64_t j) {
-        const std::int64_t td = t.d.kernel_index(rd, i), th = t.h.kernel_index(rh, j);
-        return td >= 0 && th >= 0 && tw >= 0 ? static_cast<double>(taps[(td * kernel.h + th) * kernel.w + tw]) : 0.0;
-      };
-      transform_taps(tap_at, target + at, per_point);
-    }
-  }
-
-  /// G on h and d of one column's taps tap_at(d, h), to points [h][d] that are `stride` apart.
-  template <typename TapAt>
-  void transform_taps(const TapAt& tap_at, float* target, std::int64_t stride) const {
-    const auto& [d, h] = std::tie(tiling_.d.scheme, tiling_.h.scheme);
-    constexpr std::size_t kMost = kernels::kMostWinogradPoints;
-    std::array<double, kMost> taps{}, points{};
-    std::array<double, kMost * kMost> after_h{};  // [tap d][point h]
-    for (int i = 0; i < d.taps; ++i) {
-      for (int j = 0; j < h.taps; ++j) taps[static_cast<std::size_t>(j)] = tap_at(i, j);
-      kernels::winograd_weights(h, taps.data(), 1, &after_h[static_cast<std::size_t>(i) * kMost], 1);
-    }
-    for (int ph = 0; ph < h.points(); ++ph) {
-      kernels::winograd_weights(d, &after_h[static_cast<std::size_t>(ph)], kMost, points.data(), 1);
-      for (int pd = 0; pd < d.points(); ++pd)
-        target[(ph * d.points() + pd) * stride] = static_cast<float>(points[static_cast<std::size_t>(pd)]);
-    }
-  }
-
-  /// Behind the weights, a vector for each channel.
-  void pack_bias(const float* bias) {
-    const std::int64_t channels = problem_.co, lanes = tiling_.lanes;
-    float* const target = static_cast<float*>(packed_.data()) + packed_floats(problem_, tiling_) - channels * lanes;
-    for (std::int64_t co = 0; co < channels; ++co) {
-      std::fill_n(target + co * lanes, lanes, bias != nullptr ? bias[co] : 0.0F);
-    }
-    bias_ = target;
-  }
-
-  /// Inputs up to this magnitude overflow in no transform and no sum; negative where a weight is not finite.
-  float largest_input(const float* weight) const {
-    const std::array schemes = {tiling_.d.scheme, tiling_.h.scheme};
-    return winograd_most_input(schemes, tiling_.ci * tiling_.w.shifts(), weight, weight_size(problem_));
-  }
-
   Problem problem_;
   Isa isa_;
   int threads_;
   WinogradRowsTiling tiling_;
+  WinogradRowsWeights weights_;
   kernels::LinesFn input_d_ = kernels::winograd_input(isa_, tiling_.d.scheme);
   kernels::LinesFn input_h_ = kernels::winograd_input(isa_, tiling_.h.scheme);
   kernels::LinesFn output_d_ = kernels::winograd_output(isa_, tiling_.d.scheme);
   kernels::LinesFn output_h_ = kernels::winograd_output(isa_, tiling_.h.scheme);
+  kernels::QuadFn split_ = kernels::split_frequencies(isa_);
+  kernels::QuadFn join_ = kernels::join_frequencies(isa_);
   kernels::CellRowFn<float> cell_row_ = kernels::cell_row<float>(isa_);
   kernels::CopyRowsFn<float> copy_rows_ = kernels::copy_rows<float>(isa_);
   kernels::CopyRowFn<float> copy_row_ = kernels::copy_row<float>(isa_);
   kernels::StreamRowFn<float> stream_row_ = kernels::stream_row<float>(isa_);
-  Buffer packed_;
-  const float* bias_ = nullptr;
-  float most_input_ = 0;
   PackedEpilogue<float> epilogue_;
   mutable ScratchPool pool_;
 };
@@ -403,7 +395,7 @@ double seconds(const Query& query) { return winograd_rows_seconds(tiling_of(quer
 std::vector<LedgerEntry> ledger(const Query& query) {
   const WinogradRowsTiling t = tiling_of(query);
   std::vector<LedgerEntry> entries = {
-      {"transformed weights", Buffer::taken(WinogradRows::packed_floats(query.problem, t) * 4)},
+      {"transformed weights", Buffer::taken(winograd_rows_weights_size(query.problem, t) * 4)},
       {"panels, points, products and staging rows", query.threads * Buffer::taken(WinogradRows::scratch_bytes(t))}};
   append_fallback(entries, query);
   return entries;
@@ -417,7 +409,8 @@ PlaneReach reach(const Query& query) {
 std::string tiles(const Query& query) {
   const WinogradRowsTiling t = tiling_of(query);
   return to_string(t.d.scheme) + " x " + to_string(t.h.scheme) + ", blocks of " + std::to_string(t.block_d) + " x " +
-         std::to_string(t.block_h) + " tiles, " + std::to_string(t.columns(t.sets.front())) + " columns at a time";
+         std::to_string(t.block_h) + " tiles" + (t.blocks_w > 1 ? " x " + std::to_string(t.block_w) + " cells, " : ", ") +
+         std::to_string(t.columns(t.sets.front())) + " columns at a time";
 }
 
 std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {

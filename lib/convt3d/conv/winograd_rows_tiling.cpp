@@ -35,7 +35,7 @@ void choose_sets(WinogradRowsTiling& t, bool wide) {
       std::int64_t count = std::min(most, t.rows() - first);
       while (!has_kernel(count * sw)) count -= unit;
       sets.push_back({first, count});
-      cycles += column_cycles(t.columns(sets.back()), reads_of(t), wide);
+      cycles += column_cycles(t.columns(sets.back()), reads_of(t), 24, wide);  // a run that all divide
       first += count;
     }
     if (cycles >= best) continue;
@@ -50,42 +50,83 @@ std::int64_t apart(std::int64_t elements, std::int64_t lanes) {
   return (vectors + 1 - vectors % 2) * lanes;
 }
 
-void set_block(WinogradRowsTiling& t, std::int64_t block_d, std::int64_t block_h, const Query& query) {
+std::vector<PointGroup> groups_of(const WinogradScheme& scheme) {
+  std::vector<PointGroup> groups;
+  for (std::int64_t point = 0; point < scheme.points(); point += groups.back().count)
+    groups.push_back({point, scheme.fourier && point >= 2 ? 2 : 1});
+  return groups;
+}
+
+void set_schemes(WinogradRowsTiling& t, const std::array<WinogradScheme, 2>& schemes) {
+  set_scheme(t.d, schemes[0]);
+  set_scheme(t.h, schemes[1]);
+  t.groups_d = groups_of(schemes[0]);
+  t.groups_h = groups_of(schemes[1]);
+}
+
+void set_block(WinogradRowsTiling& t, const Extent3& block, const Query& query) {
   const Problem& p = query.problem;
-  t.block_d = block_d;
-  t.block_h = block_h;
-  t.blocks_d = ceil_div(t.d.tiles, block_d);
-  t.blocks_h = ceil_div(t.h.tiles, block_h);
-  t.panel_d = t.d.cells_covered(0, block_d) + t.d.cells.shifts() - 1;
-  t.slots = t.slots_of(0, block_h);
-  t.plane = apart(t.h.scheme.outputs * t.slots * t.pitch, t.lanes);
-  t.ld = round_up(block_d * block_h * t.pitch + t.w.shifts() - 1, t.lanes) + t.lanes;
+  t.block_d = block.d;
+  t.block_h = block.h;
+  t.block_w = block.w;
+  t.blocks_d = ceil_div(t.d.tiles, block.d);
+  t.blocks_h = ceil_div(t.h.tiles, block.h);
+  t.blocks_w = ceil_div(t.w.cells(), block.w);
+  constexpr std::int64_t kShortRow = 128;  // as in few_channel
+  t.pitch = block.w + t.w.shifts() - 1;
+  if (block.w >= kShortRow) t.pitch = round_up(t.pitch, t.lanes);
+  t.panel_d = t.d.cells_covered(0, block.d) + t.d.cells.shifts() - 1;
+  t.slots = t.slots_of(0, block.h);
+  t.plane = apart((block.h == 1 ? t.h.scheme.points() : t.h.scheme.outputs * t.slots) * t.pitch, t.lanes);
+  t.lines_size = apart(t.ci * block.d * t.plane, t.lanes);
+  t.ld = round_up(block.d * block.h * t.pitch + t.w.shifts() - 1, t.lanes) + t.lanes;
   t.point_size = apart(t.ci * t.ld, t.lanes);
-  t.row = round_up(t.run_cells(block_d * block_h), t.lanes) * t.w.stride;
+  t.row = round_up(t.run_cells(block.d * block.h), t.lanes) * t.w.stride;
+  // By sets or by points of d, whichever holds less at once.
+  const auto held = [&](bool by_sets) {
+    t.by_sets = by_sets;
+    t.outputs_size = apart((by_sets ? t.most_rows() : t.rows()) * t.h.scheme.outputs * t.row, t.lanes);
+    return t.points_floats() + t.outputs_floats();
+  };
+  t.by_sets = held(true) <= held(false);
+  held(t.by_sets);
   const std::int64_t wanted = query.threads == 1 ? 1 : 3 * query.threads;
-  const std::int64_t tasks = p.n * p.groups * t.blocks_d * t.blocks_h;
+  const std::int64_t tasks = p.n * p.groups * t.blocks_d * t.blocks_h * t.blocks_w;
   t.splits = std::clamp<std::int64_t>(wanted / tasks, 1, static_cast<std::int64_t>(t.sets.size()));
 }
 
 /// Sets the block that is fastest by estimate, and returns its seconds.
 double choose_block(WinogradRowsTiling& t, const Query& query) {
-  constexpr std::int64_t kMostBytes = std::int64_t{4} << 20;  // of points
+  constexpr std::int64_t kMostBytes = std::int64_t{4} << 20;  // of scratch
   double best = std::numeric_limits<double>::infinity();
-  std::int64_t best_d = 0, best_h = 0;
-  // Whole runs of interleaved tiles, so that no two blocks write to one cell.
-  for (std::int64_t bh = 1; bh < 2 * t.h.tiles; bh *= 2) {
-    for (std::int64_t bd = 1; bd < 2 * t.d.tiles; bd *= 2) {
-      set_block(t, round_up(std::min(bd, t.d.tiles), t.d.step), round_up(std::min(bh, t.h.tiles), t.h.step), query);
-      if (t.points_size() * 4 > kMostBytes && bd * bh > 1) break;
-      const double seconds = winograd_rows_seconds(t, query);
-      if (seconds >= best) continue;
-      best = seconds;
-      best_d = t.block_d;
-      best_h = t.block_h;
+  Extent3 chosen;
+  const auto consider = [&](const Extent3& block) {
+    set_block(t, block, query);
+    if (t.scratch_floats() * 4 > kMostBytes && best < std::numeric_limits<double>::infinity()) return;
+    const double seconds = winograd_rows_seconds(t, query);
+    if (seconds >= best) return;
+    best = seconds;
+    chosen = block;
+  };
+  // Whole runs of interleaved tiles, so that no two blocks write to one cell; whole vectors of cells.
+  for (std::int64_t cut = 1; cut == 1 || t.w.cells() >= cut * 2 * t.lanes; cut *= 2) {
+    const std::int64_t bw = std::min(t.w.cells(), round_up(ceil_div(t.w.cells(), cut), t.lanes));
+    for (std::int64_t bh = 1; bh < 2 * t.h.tiles; bh *= 2) {
+      for (std::int64_t bd = 1; bd < 2 * t.d.tiles; bd *= 2)
+        consider({round_up(std::min(bd, t.d.tiles), t.d.step), round_up(std::min(bh, t.h.tiles), t.h.step), bw});
     }
   }
-  set_block(t, best_d, best_h, query);
+  set_block(t, chosen, query);
   return best;
+}
+
+/// Schemes worth trying on an axis: Fourier transforms for as many taps as Winograd's cannot do or hardly.
+std::vector<WinogradScheme> row_schemes_for(int taps) {
+  std::vector<WinogradScheme> schemes = schemes_for(taps);
+  for (const WinogradScheme& scheme : kernels::kFourierSchemes) {
+    if (scheme.taps == taps) schemes.push_back(scheme);
+  }
+  return schemes;
 }
 
 /// Everything but schemes and block; returns why the problem cannot be run, or "".
@@ -106,20 +147,34 @@ std::string prepare(const Query& query, WinogradRowsTiling& t, std::array<int, 2
   for (std::size_t a = 0; a < 2; ++a) {
     axes[a]->cells = make_cell_axis(p, static_cast<int>(a));
     if (std::string reason = examine(*axes[a], taps[a]); !reason.empty()) return reason;
-    if (taps[a] > 5) return "phases of more than 5 taps along d or h";
+    if (row_schemes_for(taps[a]).empty()) return "phases of more than 9 taps along d or h";
   }
   if (std::max(taps[0], taps[1]) < 2) return "one tap per phase along d and h: nothing to save";
   choose_sets(t, is_wide(query.machine.isa));
-  constexpr std::int64_t kShortRow = 128;  // as in few_channel
-  t.pitch = t.w.cells() + t.w.shifts() - 1;
-  if (t.w.cells() >= kShortRow) t.pitch = round_up(t.pitch, t.lanes);
   return "";
 }
 
 }  // namespace
 
+std::int64_t WinogradRowsTiling::products(const PointGroup& group_d) const {
+  std::int64_t count = 0;
+  for (const PointGroup& group_h : groups_h) count += products_of(group_d, group_h);
+  return count;
+}
+
+std::int64_t WinogradRowsTiling::products() const {
+  std::int64_t count = 0;
+  for (const PointGroup& group_d : groups_d) count += products(group_d);
+  return count;
+}
+
+std::int64_t winograd_rows_weights_size(const Problem& problem, const WinogradRowsTiling& tiling) {
+  return problem.groups * (tiling.products() * tiling.weights_of_point({0, tiling.rows()}) + tiling.co * tiling.lanes);
+}
+
 // Cycles of one task, then the slowest thread's share of tasks. A transform takes somewhat over a cycle for each load and
-// store; packing pays for each row and for the lines it brings; points come from behind L2 where they do not fit.
+// store; packing pays for each row and for the lines it brings; lines come from behind L2 where they do not fit, and so do
+// the weights, once per task.
 double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
   const bool wide = is_wide(query.machine.isa);
   const double tiles = real(t.block_d * t.block_h);
@@ -130,17 +185,24 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
   const double rows = real(t.panel_d * (t.block_h * t.h.scheme.outputs + t.h.scheme.points() - t.h.scheme.outputs));
   const double pack = rows * (5 + 5 * vectors(real(t.pitch)));
   const double input = 1.4 * (2 * nd * real(t.block_d) * vectors(real(t.plane)) + 2 * nh * nd * run);
-  double products = 0, columns = 0;
+  double products = 0, columns = 0, weights = 0;
   for (const WinogradRowsSet& set : t.sets) {
-    products += nd * nh * column_cycles(t.columns(set), reads_of(t), wide) * vectors(real(t.row / t.w.stride));
+    constexpr double kCall = 60;
+    const double vectors_of_run = vectors(real(t.row / t.w.stride));
+    products +=
+        real(t.products()) * (kCall + column_cycles(t.columns(set), reads_of(t), vectors_of_run, wide) * vectors_of_run);
     columns += t.columns(set);
   }
-  const double output = 1.2 * columns * run * ((nd + md) * nh + md * (nh + mh) + 4 * md * mh);
-  const double points = real(t.points_size()) * 4, l2 = real(query.machine.l2_bytes);
-  double cycles = (pack + input) * real(t.ci) * real(t.splits) + products + output;
-  if (points > 0.6 * l2) cycles += points * (1.0 / 8 + real(static_cast<std::int64_t>(t.sets.size())) / 16);
-  const double tasks = real(query.problem.n * query.problem.groups * t.blocks_d * t.blocks_h * t.splits);
-  return std::ceil(tasks / query.threads) * cycles / real(t.splits) / kClock + 5e-6;
+  weights = real(t.products()) * columns * reads_of(t) * 4;
+  const double output = 1.2 * columns * run * ((nh + mh) * nd + mh * (nd + md) + 4 * md * mh);
+  const double held = real(t.lines_floats() + t.points_floats() + t.outputs_floats()) * 4, l2 = real(query.machine.l2_bytes);
+  double cycles =
+      (pack + input) * real(t.ci) * real(t.splits) + products + output + weights / (weights + held < l2 ? 64 : 16);
+  if (held > 0.7 * l2) cycles += (real(t.lines_floats()) + 2 * real(t.outputs_floats())) * 4 / 32;
+  const double tasks = real(query.problem.n * query.problem.groups * t.blocks_d * t.blocks_h * t.blocks_w * t.splits);
+  const double full =
+      real(t.d.tiles * t.h.tiles) / real(t.blocks_d * t.block_d * t.blocks_h * t.block_h);  // share of blocks
+  return std::ceil(tasks / query.threads) * full * cycles / real(t.splits) / kClock + 5e-6;
 }
 
 std::optional<WinogradRowsTiling> winograd_rows_tiling(const Query& query, std::string& reason) {
@@ -158,11 +220,10 @@ std::optional<WinogradRowsTiling> winograd_rows_tiling(const Query& query, std::
   const double error = expected_error(one_volume, terms, terms);
   double best = std::numeric_limits<double>::infinity();
   std::array<WinogradScheme, 2> chosen;
-  for (const WinogradScheme& d : schemes_for(taps[0])) {
-    for (const WinogradScheme& h : schemes_for(taps[1])) {
+  for (const WinogradScheme& d : row_schemes_for(taps[0])) {
+    for (const WinogradScheme& h : row_schemes_for(taps[1])) {
       if (error * error_growth(d) * error_growth(h) > kMostError) continue;
-      set_scheme(t.d, d);
-      set_scheme(t.h, h);
+      set_schemes(t, {d, h});
       const double seconds = choose_block(t, canonical);
       if (seconds >= best) continue;
       best = seconds;
@@ -173,8 +234,7 @@ std::optional<WinogradRowsTiling> winograd_rows_tiling(const Query& query, std::
     reason = "no tile size keeps the error bound";
     return std::nullopt;
   }
-  set_scheme(t.d, chosen[0]);
-  set_scheme(t.h, chosen[1]);
+  set_schemes(t, chosen);
   choose_block(t, query);
   return t;
 }

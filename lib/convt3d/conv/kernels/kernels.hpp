@@ -260,10 +260,13 @@ struct LinesArgs {
 };
 using LinesFn = void (*)(const LinesArgs&);
 
-/// Winograd's F(outputs, taps): from `outputs + taps - 1` inputs, as many products. {1, 1} is the identity.
+/// Winograd's F(outputs, taps): from `outputs + taps - 1` inputs, as many products. {1, 1} is the identity. Or a real
+/// Fourier transform of outputs + taps - 1 = kFourierPoints elements (kernels/fourier.cpp), whose points beyond the first
+/// two are pairs of a real and an imaginary part.
 struct WinogradScheme {
   int outputs = 1;
   int taps = 1;
+  bool fourier = false;
 
   int points() const { return outputs + taps - 1; }
   friend bool operator==(const WinogradScheme&, const WinogradScheme&) = default;
@@ -272,7 +275,9 @@ struct WinogradScheme {
 /// Those there are kernels for.
 inline constexpr WinogradScheme kWinogradSchemes[] = {{1, 1}, {2, 2}, {3, 2}, {4, 2}, {2, 3},
                                                       {3, 3}, {4, 3}, {2, 4}, {3, 4}, {2, 5}};
-inline constexpr int kMostWinogradPoints = 6;
+inline constexpr WinogradScheme kFourierSchemes[] = {{8, 5, true}, {7, 6, true}, {6, 7, true}, {5, 8, true}, {4, 9, true}};
+inline constexpr int kFourierPoints = 12;
+inline constexpr int kMostWinogradPoints = 12;
 
 /// How much the transforms can enlarge: the greatest sum of magnitudes in a row of Bᵀ, of G and of Aᵀ.
 struct WinogradNorms {
@@ -284,6 +289,22 @@ WinogradNorms winograd_norms(WinogradScheme scheme);
 LinesFn winograd_input(Isa isa, WinogradScheme scheme);
 LinesFn winograd_output(Isa isa, WinogradScheme scheme);
 LinesFn copy_lines(Isa isa, int elements);
+
+/// Four rows of points of complex frequencies on two axes, named by which part they are on the one and on the other: real
+/// real, real imaginary, imaginary real, imaginary imaginary. Split, in place, they are the real and imaginary parts at (k,
+/// l), then at (k, -l); joined, twice what they were.
+struct QuadArgs {
+  float* rows[4] = {};
+  std::int64_t count = 0;  ///< rounded up to whole vectors
+};
+using QuadFn = void (*)(const QuadArgs&);
+QuadFn split_frequencies(Isa isa);
+QuadFn join_frequencies(Isa isa);
+
+/// Those of Fourier schemes, which the functions above return as well.
+LinesFn fourier_input(Isa isa, int outputs);
+LinesFn fourier_output(Isa isa, int outputs);
+void fourier_weights(int taps, const double* weights, std::int64_t weight_stride, double* points, std::int64_t point_stride);
 
 /// `taps` weights to points() points (G), in double.
 void winograd_weights(WinogradScheme scheme, const double* taps, std::int64_t tap_stride, double* points,

@@ -1,0 +1,202 @@
+// Fourier transforms of twelve real elements on lines of vectors, for correlations of more taps than Winograd's transforms
+// take without rounding too much.
+//
+// With θ = 2π/12, the points of x are X0 and X6, which are real, and the real and imaginary parts of
+//   Xk = Σ_n x[n] e^(-iθkn),  1 <= k <= 5.
+// Twelve real elements are taken apart twice, 3.7 operations a point: into e[n] = x[n] + x[n+6] for even k and o[n] = x[n] -
+// x[n+6] for odd k, n < 6; then into sums and differences of what stands at n and 6-n, of which cosines need the one and
+// sines the other. The way back is the same in reverse.
+//
+// For a correlation y[j] = Σ_k x[j+k] g[k], Y = X H with H = Σ_k g[k] e^(iθk). Of the twelve y those wrap around that reach
+// past the last x; the first 13 - taps do not, and are kept. The factor of the way back, 1/12 for the real points and 2/12
+// for the others, which stand for their conjugates too, is in H.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "convt3d/conv/kernels/fourier.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <cstdint>
+
+#include "convt3d/conv/kernels/kernels.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace convt3d::kernels::HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using Tag = hn::ScalableTag<float>;
+using V = hn::Vec<Tag>;
+
+constexpr float kSin60 = 0.866025403784438647F;
+
+HWY_INLINE V scaled(float factor, V x) { return hn::Mul(hn::Set(Tag(), factor), x); }
+HWY_INLINE V plus(V a, float factor, V x) { return hn::MulAdd(hn::Set(Tag(), factor), x, a); }
+
+/// x[0..11] to X0, X6, Re X1, Im X1, ..., Re X5, Im X5.
+HWY_INLINE void forward(const V (&x)[12], V (&points)[12]) {
+  V e[6], o[6];
+#pragma GCC unroll 8
+  for (int n = 0; n < 6; ++n) {
+    e[n] = hn::Add(x[n], x[n + 6]);
+    o[n] = hn::Sub(x[n], x[n + 6]);
+  }
+  const V e15 = hn::Add(e[1], e[5]), e24 = hn::Add(e[2], e[4]);
+  const V d15 = hn::Sub(e[1], e[5]), d24 = hn::Sub(e[2], e[4]);
+  points[0] = hn::Add(hn::Add(e[0], e[3]), hn::Add(e15, e24));
+  points[1] = hn::Add(hn::Sub(e[0], e[3]), hn::Sub(e24, e15));
+  points[4] = plus(plus(hn::Sub(e[0], e[3]), 0.5F, e15), -0.5F, e24);  // X2
+  points[5] = scaled(-kSin60, hn::Add(d15, d24));
+  points[8] = plus(hn::Add(e[0], e[3]), -0.5F, hn::Add(e15, e24));  // X4
+  points[9] = scaled(kSin60, hn::Sub(d24, d15));
+  const V o15 = hn::Add(o[1], o[5]), o24 = hn::Add(o[2], o[4]);
+  const V c15 = hn::Sub(o[1], o[5]), c24 = hn::Sub(o[2], o[4]);
+  const V re = plus(o[0], 0.5F, c24), im = plus(o[3], 0.5F, o15);
+  points[2] = plus(re, kSin60, c15);  // X1
+  points[3] = hn::Neg(plus(im, kSin60, o24));
+  points[6] = hn::Sub(o[0], c24);  // X3
+  points[7] = hn::Sub(o[3], o15);
+  points[10] = plus(re, -kSin60, c15);  // X5
+  points[11] = plus(hn::Neg(im), kSin60, o24);
+}
+
+/// The way back, y[n] = X0 + (-1)^n X6 + Σ_k (Re Xk cos θkn - Im Xk sin θkn): a[n] from even k and b[n] from odd ones, of
+/// which y[n] is the sum and y[n+6] the difference.
+HWY_INLINE void backward(const V (&points)[12], V (&y)[12]) {
+  V a[6], b[6];
+  const V sum = hn::Add(points[0], points[1]), difference = hn::Sub(points[0], points[1]);
+  const V re24 = hn::Add(points[4], points[8]), im24 = hn::Add(points[5], points[9]);
+  const V re42 = hn::Sub(points[4], points[8]), im42 = hn::Sub(points[5], points[9]);
+  const V a15 = plus(difference, 0.5F, re42), a24 = plus(sum, -0.5F, re24);
+  a[0] = hn::Add(sum, re24);
+  a[3] = hn::Sub(difference, re42);
+  a[1] = plus(a15, -kSin60, im24);
+  a[5] = plus(a15, kSin60, im24);
+  a[2] = plus(a24, -kSin60, im42);
+  a[4] = plus(a24, kSin60, im42);
+  const V re15 = hn::Add(points[2], points[10]), im15 = hn::Add(points[3], points[11]);
+  const V re51 = hn::Sub(points[2], points[10]), im51 = hn::Sub(points[3], points[11]);
+  const V b15 = plus(hn::Neg(points[7]), -0.5F, im15), b24 = plus(hn::Neg(points[6]), 0.5F, re15);
+  b[0] = hn::Add(re15, points[6]);
+  b[3] = hn::Sub(points[7], im15);
+  b[1] = plus(b15, kSin60, re51);
+  b[5] = plus(b15, -kSin60, re51);
+  b[2] = plus(b24, -kSin60, im51);
+  b[4] = plus(hn::Neg(b24), -kSin60, im51);
+#pragma GCC unroll 8
+  for (int n = 0; n < 6; ++n) {
+    y[n] = hn::Add(a[n], b[n]);
+    y[n + 6] = hn::Sub(a[n], b[n]);
+  }
+}
+
+/// Calls body(source, target) for every line.
+template <class Body>
+HWY_INLINE void for_each_line(const LinesArgs& args, const Body& body) {
+  for (std::int64_t outer = 0; outer < args.outer; ++outer) {
+    const float* source = args.source + outer * args.source_outer;
+    float* target = args.target + outer * args.target_outer;
+    for (std::int64_t inner = 0; inner < args.inner; ++inner, source += args.source_inner, target += args.target_inner)
+      body(source, target);
+  }
+}
+
+template <int outputs>
+void input_lines(const LinesArgs& args) {
+  const Tag d;
+  for_each_line(args, [&](const float* source, float* target) {
+    V x[12], points[12];
+#pragma GCC unroll 16
+    for (int j = 0; j < 12; ++j) x[j] = hn::LoadU(d, source + j * args.source_step + j / outputs * args.source_fold);
+    forward(x, points);
+#pragma GCC unroll 16
+    for (int j = 0; j < 12; ++j) hn::StoreU(points[j], d, target + j * args.target_step);
+  });
+}
+
+template <int outputs>
+void output_lines(const LinesArgs& args) {
+  const Tag d;
+  const V init = args.init != nullptr ? hn::LoadU(d, args.init) : hn::Zero(d);
+  for_each_line(args, [&](const float* source, float* target) {
+    V points[12], y[12];
+#pragma GCC unroll 16
+    for (int j = 0; j < 12; ++j) points[j] = hn::LoadU(d, source + j * args.source_step);
+    backward(points, y);
+#pragma GCC unroll 16
+    for (int j = 0; j < outputs; ++j) hn::StoreU(hn::Add(y[j], init), d, target + j * args.target_step);
+  });
+}
+
+void split_lines(const QuadArgs& args) {
+  const Tag d;
+  constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
+  for (std::int64_t x = 0; x < args.count; x += kLanes) {
+    const V rr = hn::LoadU(d, args.rows[0] + x), ri = hn::LoadU(d, args.rows[1] + x);
+    const V ir = hn::LoadU(d, args.rows[2] + x), ii = hn::LoadU(d, args.rows[3] + x);
+    hn::StoreU(hn::Sub(rr, ii), d, args.rows[0] + x);
+    hn::StoreU(hn::Add(ri, ir), d, args.rows[1] + x);
+    hn::StoreU(hn::Add(rr, ii), d, args.rows[2] + x);
+    hn::StoreU(hn::Sub(ir, ri), d, args.rows[3] + x);
+  }
+}
+
+void join_lines(const QuadArgs& args) {
+  const Tag d;
+  constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
+  for (std::int64_t x = 0; x < args.count; x += kLanes) {
+    const V a = hn::LoadU(d, args.rows[0] + x), b = hn::LoadU(d, args.rows[1] + x);
+    const V c = hn::LoadU(d, args.rows[2] + x), e = hn::LoadU(d, args.rows[3] + x);
+    hn::StoreU(hn::Add(a, c), d, args.rows[0] + x);
+    hn::StoreU(hn::Sub(b, e), d, args.rows[1] + x);
+    hn::StoreU(hn::Add(b, e), d, args.rows[2] + x);
+    hn::StoreU(hn::Sub(c, a), d, args.rows[3] + x);
+  }
+}
+
+}  // namespace
+
+inline LinesFn fourier_lines(int outputs, bool input) {
+  switch (outputs) {
+    case 8: return input ? input_lines<8> : output_lines<8>;
+    case 7: return input ? input_lines<7> : output_lines<7>;
+    case 6: return input ? input_lines<6> : output_lines<6>;
+    case 5: return input ? input_lines<5> : output_lines<5>;
+    default: return input ? input_lines<4> : output_lines<4>;
+  }
+}
+inline constexpr QuadFn kSplit = split_lines;
+inline constexpr QuadFn kJoin = join_lines;
+
+}  // namespace convt3d::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "convt3d/conv/kernels/per_isa.hpp"
+
+namespace convt3d::kernels {
+
+LinesFn fourier_input(Isa isa, int outputs){CONVT3D_FOR_ISA(isa, fourier_lines(outputs, true))} LinesFn
+    fourier_output(Isa isa, int outputs){CONVT3D_FOR_ISA(isa, fourier_lines(outputs, false))} QuadFn
+    split_frequencies(Isa isa){CONVT3D_FOR_ISA(isa, kSplit)} QuadFn join_frequencies(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kJoin)
+}
+
+void fourier_weights(int taps, const double* weights, std::int64_t weight_stride, double* points,
+                     std::int64_t point_stride) {
+  constexpr double kSin60Exact = 0.86602540378443864676;
+  constexpr double kCos[kFourierPoints] = {1,  kSin60Exact,  0.5,  0, -0.5, -kSin60Exact,
+                                           -1, -kSin60Exact, -0.5, 0, 0.5,  kSin60Exact};
+  for (int point = 0; point < kFourierPoints; ++point) {
+    const bool real = point < 2;
+    const int frequency = real ? 6 * point : point / 2;
+    double sum = 0;
+    for (int k = 0; k < taps; ++k) {
+      const bool sine = !real && point % 2 == 1;  // three places behind its cosine
+      sum += weights[k * weight_stride] * kCos[(frequency * k + (sine ? 9 : 0)) % kFourierPoints];
+    }
+    points[point * point_stride] = sum * (real ? 1 : 2) / kFourierPoints;
+  }
+}
+
+}  // namespace convt3d::kernels
+#endif

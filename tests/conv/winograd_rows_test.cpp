@@ -1,0 +1,77 @@
+// Winograd along rows: which transforms are taken, and blocks that sweeps over small problems do not meet. That its results
+// are right is what the sweeps over all algorithms test.
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "support/run.hpp"
+#include "support/sweep.hpp"
+
+namespace testing_support {
+namespace {
+
+using convt3d::ConvTranspose3dOptions;
+using convt3d::Machine;
+using convt3d::Plan;
+using convt3d::Problem;
+
+Plan plan_rows(const Problem& problem, const Machine& machine) {
+  return convt3d::make_plan(problem, machine, {.threads = 1, .force_algorithm = "winograd_rows"});
+}
+
+Machine machine_of(convt3d::Isa isa) {
+  Machine machine;
+  machine.isa = isa;
+  return machine;
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+TEST(WinogradRows, TakesFourierTransformsWhereWinogradsDoMoreOrRoundTooMuch) {
+  const auto schemes_of = [](std::int64_t taps) {
+    const ConvTranspose3dOptions options{.in_channels = 8, .out_channels = 1, .kernel_size = {taps, taps, 1}};
+    const std::string tiles =
+        plan_rows(convt3d::make_problem(options, 1, {40, 40, 64}), machine_of(convt3d::Isa::kAvx512)).tiles;
+    return tiles.substr(0, tiles.find(", blocks"));
+  };
+  EXPECT_EQ(schemes_of(3), "F(4, 3) x F(4, 3)");
+  EXPECT_EQ(schemes_of(5), "DFT(8, 5) x DFT(8, 5)");
+  EXPECT_EQ(schemes_of(6), "DFT(7, 6) x DFT(7, 6)");
+  EXPECT_EQ(schemes_of(7), "DFT(6, 7) x DFT(6, 7)");
+  EXPECT_EQ(schemes_of(8), "DFT(5, 8) x DFT(5, 8)");
+  EXPECT_EQ(schemes_of(9), "DFT(4, 9) x DFT(4, 9)");
+}
+
+TEST(WinogradRows, RefusesPhasesThatItHasNoTransformFor) {
+  const ConvTranspose3dOptions options{.in_channels = 8, .out_channels = 1, .kernel_size = {10, 3, 3}};
+  try {
+    plan_rows(convt3d::make_problem(options, 1, {20, 20, 20}), machine_of(convt3d::Isa::kAvx512));
+    FAIL() << "planned";
+  } catch (const convt3d::Error& error) {
+    EXPECT_TRUE(contains(error.what(), "more than 9 taps along d or h")) << error.what();
+  }
+}
+
+/// Rows too long for the cache are cut, and the rows of the output that they make with them.
+TEST(WinogradRows, CutsLongRows) {
+  for (const std::int64_t stride : {1, 2, 3}) {
+    const NamedProblem named = {
+        "long rows",
+        {.in_channels = 24, .out_channels = 2, .kernel_size = {3, 5, 4}, .stride = {1, 1, stride}, .padding = {1, 2, 1}},
+        {3, 5, 1001}};
+    const Problem problem = problem_of(named);
+    const Arrays<float> arrays = normal_arrays<float>(problem, 5);
+    const std::vector<double> expected = run_reference(reference_layer(named), arrays);
+    for (const convt3d::Isa isa : convt3d::available_isas()) {
+      if (isa == convt3d::Isa::kBaseline) continue;
+      const Plan plan = plan_rows(problem, machine_of(isa));
+      EXPECT_TRUE(contains(plan.tiles, " cells")) << plan.tiles;
+      EXPECT_LE(deviation(run(executor_of(plan, arrays), arrays.input), expected).relative_l2, kAllowed<float>.relative_l2)
+          << plan.tiles << " on " << convt3d::name_of(isa);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace testing_support
