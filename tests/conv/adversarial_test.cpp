@@ -113,6 +113,8 @@ INSTANTIATE_TEST_SUITE_P(
             "k9s3_56_to_1", {.in_channels = 56, .out_channels = 1, .kernel_size = 9, .stride = 3, .padding = 3}, {8, 9, 7}},
         NamedProblem{"k3s1_24_to_3", {.in_channels = 24, .out_channels = 3, .kernel_size = 3, .padding = 1}, {9, 8, 17}},
         NamedProblem{"k8s2_2_to_2", {.in_channels = 2, .out_channels = 2, .kernel_size = 8, .stride = 2}, {7, 8, 9}},
+        NamedProblem{"k4s1_256", {.in_channels = 256, .out_channels = 2, .kernel_size = 4}, {6, 7, 9}},
+        NamedProblem{"k3s1_512_to_2", {.in_channels = 512, .out_channels = 2, .kernel_size = 3, .padding = 1}, {10, 10, 7}},
         NamedProblem{
             "k683", {.in_channels = 2, .out_channels = 2, .kernel_size = {6, 8, 3}, .padding = {3, 4, 1}}, {7, 6, 9}},
         NamedProblem{

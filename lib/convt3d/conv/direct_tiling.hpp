@@ -19,6 +19,7 @@ struct DirectAxis {
   std::int64_t lowest = 0;     ///< least and greatest tap offset of all phases
   std::int64_t highest = 0;
   std::int64_t stride = 1;  ///< inputs from one position to the next
+  double inside = 1;        ///< share of its taps that lie inside the volume
 
   std::int64_t halo() const { return highest - lowest; }
   /// Inputs that so many positions span, halo included.

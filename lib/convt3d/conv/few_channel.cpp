@@ -71,7 +71,7 @@ class FewChannel final : public Prepared {
       bytes += static_cast<std::int64_t>(sizeof(std::int64_t));
       for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
         bytes += static_cast<std::int64_t>(sizeof(Reduction)) +
-                 count_rows(t, set, rd) * static_cast<std::int64_t>(sizeof(std::int64_t));
+                 (count_rows(t, set, rd) + count_planes(t, rd)) * static_cast<std::int64_t>(sizeof(std::int64_t));
       }
     }
     return bytes * p.groups;
@@ -88,8 +88,9 @@ class FewChannel final : public Prepared {
  private:
   /// The reduction of one set for one residue along d: which input rows, with which weights.
   struct Reduction {
-    std::vector<std::int64_t> rows;  ///< offsets in the panel
-    std::int64_t weights = 0;        ///< offset in packed_
+    std::vector<std::int64_t> planes;  ///< those e of d that have a tap
+    std::vector<std::int64_t> rows;    ///< offsets in the panel, as many for each of these
+    std::int64_t weights = 0;          ///< offset in packed_
   };
 
   /// A block of cell rows of one volume and group.
@@ -112,11 +113,15 @@ class FewChannel final : public Prepared {
   };
 
   static std::int64_t count_rows(const FewChannelTiling& t, const ColumnSet& set, std::int64_t rd) {
-    std::int64_t rows_d = 0;
     std::int64_t rows_h = 0;
-    for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) rows_d += t.axes[0].reads(rd, 1, e);
     for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) rows_h += t.axes[1].reads(set.rh, set.rh_count, e);
-    return rows_d * rows_h;
+    return count_planes(t, rd) * rows_h;
+  }
+
+  static std::int64_t count_planes(const FewChannelTiling& t, std::int64_t rd) {
+    std::int64_t planes = 0;
+    for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) planes += t.axes[0].reads(rd, 1, e);
+    return planes;
   }
 
   void run_task(const RunArgs& args, std::int64_t task, T* panel) const {
@@ -159,7 +164,7 @@ class FewChannel final : public Prepared {
         for (std::int64_t ch = block.h_begin; ch < block.h_end; ch += t.run_h) {
           const std::int64_t count = std::min(t.run_h, block.h_end - ch);
           for (std::size_t s = block.first_set; s < block.last_set; ++s)
-            run_rows_of(args, block, s, od, rd, input.at(cd - block.d_begin, ch - block.h_begin), ch, count, rows, streams);
+            run_rows_of(args, block, s, cd, rd, input.at(cd - block.d_begin, ch - block.h_begin), ch, count, rows, streams);
         }
       }
     }
@@ -238,7 +243,7 @@ class FewChannel final : public Prepared {
   }
 
   /// The output rows of one set from `count` cell rows, ch and those after it.
-  void run_rows_of(const RunArgs& args, const Block& block, std::size_t s, std::int64_t od, std::int64_t rd,
+  void run_rows_of(const RunArgs& args, const Block& block, std::size_t s, std::int64_t cd, std::int64_t rd,
                    const InputRows& input, std::int64_t ch, std::int64_t count, T* buffers, RowStream* streams) const {
     const FewChannelTiling& t = tiling_;
     const ColumnSet& set = t.sets[s];
@@ -248,13 +253,21 @@ class FewChannel final : public Prepared {
     const std::int64_t target_count = set.co_count * set.rh_count;
     for (std::int64_t i = 0; i < target_count; ++i) targets[static_cast<std::size_t>(i)] = buffers + i * t.row_size + set.rw;
     const T* packed = static_cast<const T*>(packed_.data());
+    // Planes outside the volume are left out, wherever the block lies.
+    const auto before = [&](std::int64_t plane) {
+      const auto& planes = reduction.planes;
+      return std::lower_bound(planes.begin(), planes.end(), plane - cd) - planes.begin();
+    };
+    const auto all = static_cast<std::int64_t>(reduction.rows.size());
+    const std::int64_t rows_h = reduction.planes.empty() ? 0 : all / static_cast<std::int64_t>(reduction.planes.size());
+    const std::int64_t first = before(0), last = before(problem_.input.d);
     cell_row_({.input = input.first,
-               .rows = reduction.rows.data(),
-               .row_count = static_cast<std::int64_t>(reduction.rows.size()),
+               .rows = reduction.rows.data() + first * rows_h,
+               .row_count = (last - first) * rows_h,
                .channels = t.ci,
                .channel_stride = input.channel_stride,
                .shifts = w.shifts(),
-               .weights = packed + reduction.weights,
+               .weights = packed + reduction.weights + first * rows_h * t.ci * w.shifts() * set.columns(),
                .init = packed + init_[static_cast<std::size_t>(block.group) * t.sets.size() + s],
                .columns = set.columns(),
                .cells = t.run_cells(count),
@@ -266,6 +279,7 @@ class FewChannel final : public Prepared {
     const Box3& box = args.output_box;
     const Extent3 have = box.extent();
     const std::int64_t row_begin = w.output_of(w.begin, 0);
+    const std::int64_t od = t.axes[0].output_of(cd, rd);
     for (std::int64_t c = 0; c < set.co_count; ++c) {
       const std::int64_t co = block.group * t.co + set.co + c;
       T* plane = static_cast<T*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
@@ -317,11 +331,13 @@ class FewChannel final : public Prepared {
     const CellAxis& d = t.axes[0];
     const CellAxis& h = t.axes[1];
     const CellAxis& w = t.axes[2];
-    Reduction reduction{.rows = {}, .weights = target - packed};
+    Reduction reduction{.planes = {}, .rows = {}, .weights = target - packed};
+    reduction.planes.reserve(static_cast<std::size_t>(count_planes(t, rd)));
     reduction.rows.reserve(static_cast<std::size_t>(count_rows(t, set, rd)));
     for (std::int64_t ed = d.lowest; ed <= d.highest; ++ed) {
       const std::int64_t td = d.kernel_index(rd, ed);
       if (td < 0) continue;
+      reduction.planes.push_back(ed);
       for (std::int64_t eh = h.lowest; eh <= h.highest; ++eh) {
         if (!h.reads(set.rh, set.rh_count, eh)) continue;
         reduction.rows.push_back(((ed - d.lowest) * t.panel_h + eh - h.lowest) * t.pitch);

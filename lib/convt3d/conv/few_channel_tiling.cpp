@@ -6,6 +6,7 @@
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/phases.hpp"
 
 namespace convt3d {
 namespace {
@@ -69,7 +70,7 @@ double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
   for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
     for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) reads_d += t.axes[0].reads(rd, 1, e);
   }
-  reads_d /= static_cast<double>(t.axes[0].stride);
+  reads_d *= t.inside_d / static_cast<double>(t.axes[0].stride);
   return column_cycles(set.columns(), reads_h * reads_d * static_cast<double>(t.axes[2].shifts() * t.ci), run, wide);
 }
 
@@ -93,6 +94,7 @@ FewChannelTiling few_channel_tiling(const Query& query) {
   const Problem& p = query.problem;
   FewChannelTiling t;
   for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = make_cell_axis(p, axis);
+  t.inside_d = inside_share(p, 0);
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;
   t.lanes = kernels::lanes<T>(query.machine.isa);

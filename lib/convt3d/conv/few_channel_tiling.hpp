@@ -21,6 +21,7 @@ struct ColumnSet {
 
 struct FewChannelTiling {
   std::array<CellAxis, 3> axes;
+  double inside_d = 1;          ///< share of taps along d that lie inside the volume; the others are left out
   std::int64_t ci = 1, co = 1;  ///< per group
   std::int64_t lanes = 1;
   std::vector<ColumnSet> sets;

@@ -40,4 +40,18 @@ std::vector<AxisPhase> axis_phases(const Problem& problem, int axis) {
                      problem.dilation[axis]);
 }
 
+double inside_share(const Problem& problem, int axis) {
+  const std::int64_t step = problem.input_stride[axis], input = problem.input[axis];
+  std::int64_t all = 0, inside = 0;
+  for (const AxisPhase& phase : axis_phases(problem, axis)) {
+    for (const Tap& tap : phase.taps) {  // 0 <= q*step + offset < input
+      const std::int64_t first = std::clamp<std::int64_t>(ceil_div(-tap.offset, step), 0, phase.count);
+      const std::int64_t end = std::clamp<std::int64_t>(ceil_div(input - tap.offset, step), 0, phase.count);
+      all += phase.count;
+      inside += std::max<std::int64_t>(0, end - first);
+    }
+  }
+  return all == 0 ? 1 : static_cast<double>(inside) / static_cast<double>(all);
+}
+
 }  // namespace convt3d

@@ -33,4 +33,7 @@ std::vector<AxisPhase> axis_phases(std::int64_t output, std::int64_t kernel, std
 std::vector<AxisPhase> axis_phases(const ConvTranspose3dOptions& options, const Extent3& output, int axis);
 std::vector<AxisPhase> axis_phases(const Problem& problem, int axis);
 
+/// Share of what an axis's outputs have taps to that lies inside the volume, 0 to 1; the rest is padding.
+double inside_share(const Problem& problem, int axis);
+
 }  // namespace convt3d

@@ -44,9 +44,8 @@ std::string examine(WinogradAxis& axis, int& taps) {
       place = (e - cells.lowest) / axis.step;
       ++count;
     }
-    if (count == 0) return "a residue without taps";
     taps = std::max(taps, count);
-    if (count > 1 || places == 1) continue;
+    if (count != 1 || places == 1) continue;
     if (single_tap >= 0 && single_tap != place) return kUneven;
     single_tap = place;
     axis.single[static_cast<std::size_t>(r)] = true;
@@ -102,28 +101,13 @@ float winograd_most_input(std::span<const WinogradScheme> schemes, std::int64_t 
   return static_cast<float>(static_cast<double>(std::numeric_limits<float>::max()) / (all.input * std::max(1.0, sums)));
 }
 
-namespace {
-
-/// Share of all outputs' taps that lie inside the volume; the others make results smaller, but not the transforms' rounding.
-double inside_share(const Problem& p) {
-  double all = 2.0 * static_cast<double>(p.n) * static_cast<double>(p.ci) * static_cast<double>(p.co / p.groups);
-  for (int axis = 0; axis < 3; ++axis) {
-    double taps = 0;
-    for (const AxisPhase& phase : axis_phases(p, axis)) {
-      taps += static_cast<double>(phase.count) * static_cast<double>(phase.taps.size());
-    }
-    all *= taps;
-  }
-  return flops(p) / all;
-}
-
-}  // namespace
-
 double expected_error(const Problem& problem, std::int64_t terms, std::int64_t part) {
   constexpr double kUnitRoundoff = 0x1p-24;
   const std::int64_t parts = ceil_div(terms, part);
   const auto steps = static_cast<double>(std::min(terms, part) + 7 * (parts - 1));
-  return kUnitRoundoff * std::sqrt((1 + 0.09 * steps) / inside_share(problem));
+  // Taps outside the volume make results smaller, but not the transforms' rounding.
+  const double share = inside_share(problem, 0) * inside_share(problem, 1) * inside_share(problem, 2);
+  return kUnitRoundoff * std::sqrt((1 + 0.09 * steps) / share);
 }
 
 }  // namespace convt3d

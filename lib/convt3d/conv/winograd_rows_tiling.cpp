@@ -64,8 +64,7 @@ void set_schemes(WinogradRowsTiling& t, const std::array<WinogradScheme, 2>& sch
   t.groups_h = groups_of(schemes[1]);
 }
 
-void set_block(WinogradRowsTiling& t, const Extent3& block, const Query& query) {
-  const Problem& p = query.problem;
+void set_block(WinogradRowsTiling& t, const Extent3& block) {
   t.block_d = block.d;
   t.block_h = block.h;
   t.block_w = block.w;
@@ -90,9 +89,7 @@ void set_block(WinogradRowsTiling& t, const Extent3& block, const Query& query) 
   };
   t.by_sets = held(true) <= held(false);
   held(t.by_sets);
-  const std::int64_t wanted = query.threads == 1 ? 1 : 3 * query.threads;
-  const std::int64_t tasks = p.n * p.groups * t.blocks_d * t.blocks_h * t.blocks_w;
-  t.splits = std::clamp<std::int64_t>(wanted / tasks, 1, static_cast<std::int64_t>(t.sets.size()));
+  t.splits = 1;
 }
 
 /// Sets the block that is fastest by estimate, and returns its seconds.
@@ -100,27 +97,43 @@ double choose_block(WinogradRowsTiling& t, const Query& query) {
   constexpr std::int64_t kMostBytes = std::int64_t{4} << 20;  // of scratch
   double best = std::numeric_limits<double>::infinity();
   Extent3 chosen;
+  std::int64_t splits = 1;
   const auto consider = [&](const Extent3& block) {
-    set_block(t, block, query);
+    set_block(t, block);
     if (t.scratch_floats() * 4 > kMostBytes && best < std::numeric_limits<double>::infinity()) return;
-    const double seconds = winograd_rows_seconds(t, query);
-    if (seconds >= best) return;
-    best = seconds;
-    chosen = block;
+    const std::int64_t tasks = query.problem.n * query.problem.groups * t.blocks_d * t.blocks_h * t.blocks_w;
+    const auto most = static_cast<std::int64_t>(t.sets.size());
+    for (const std::int64_t wanted : {1, query.threads, 3 * query.threads}) {
+      t.splits = std::clamp<std::int64_t>(ceil_div(wanted, tasks), 1, most);
+      const double seconds = winograd_rows_seconds(t, query);
+      if (seconds >= best) continue;
+      best = seconds;
+      chosen = block;
+      splits = t.splits;
+    }
   };
-  // Whole runs of interleaved tiles, so that no two blocks write to one cell; whole vectors of cells.
+  // Whole runs of interleaved tiles, so that no two blocks write to one cell, in equal parts; whole vectors of cells.
+  const auto parts_of = [](const WinogradAxis& axis) {
+    std::vector<std::int64_t> parts;
+    for (std::int64_t count = 1; count < 2 * axis.tiles; count += count < 8 ? 1 : count) {
+      const std::int64_t part = round_up(ceil_div(axis.tiles, count), axis.step);
+      if (parts.empty() || part != parts.back()) parts.push_back(part);
+    }
+    return parts;
+  };
+  const std::vector<std::int64_t> parts_d = parts_of(t.d), parts_h = parts_of(t.h);
   for (std::int64_t cut = 1; cut == 1 || t.w.cells() >= cut * 2 * t.lanes; cut *= 2) {
     const std::int64_t bw = std::min(t.w.cells(), round_up(ceil_div(t.w.cells(), cut), t.lanes));
-    for (std::int64_t bh = 1; bh < 2 * t.h.tiles; bh *= 2) {
-      for (std::int64_t bd = 1; bd < 2 * t.d.tiles; bd *= 2)
-        consider({round_up(std::min(bd, t.d.tiles), t.d.step), round_up(std::min(bh, t.h.tiles), t.h.step), bw});
+    for (auto bh = parts_h.rbegin(); bh != parts_h.rend(); ++bh) {
+      for (auto bd = parts_d.rbegin(); bd != parts_d.rend(); ++bd) consider({*bd, *bh, bw});
     }
   }
-  set_block(t, chosen, query);
+  set_block(t, chosen);
+  t.splits = splits;
   return best;
 }
 
-/// Schemes worth trying on an axis: Fourier transforms for as many taps as Winograd's cannot do or hardly.
+/// Schemes worth trying on an axis: Fourier transforms where Winograd's round too much or do not go.
 std::vector<WinogradScheme> row_schemes_for(int taps) {
   std::vector<WinogradScheme> schemes = schemes_for(taps);
   for (const WinogradScheme& scheme : kernels::kFourierSchemes) {
@@ -194,14 +207,18 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
     columns += t.columns(set);
   }
   weights = real(t.products()) * columns * reads_of(t) * 4;
-  const double output = 1.2 * columns * run * ((nh + mh) * nd + mh * (nd + md) + 4 * md * mh);
+  // Rows are stored one by one, those of a plane without a gap in the output.
+  const double planes = real(t.co * t.d.cells.stride * t.block_d) * md;
+  const double stored = 150 * planes + 25 * planes * real(t.h.cells.stride * t.block_h) * mh;
+  const double output = 1.2 * columns * run * ((nh + mh) * nd + mh * (nd + md) + 4 * md * mh) + stored;
   const double held = real(t.lines_floats() + t.points_floats() + t.outputs_floats()) * 4, l2 = real(query.machine.l2_bytes);
   double cycles =
       (pack + input) * real(t.ci) * real(t.splits) + products + output + weights / (weights + held < l2 ? 64 : 16);
   if (held > 0.7 * l2) cycles += (real(t.lines_floats()) + 2 * real(t.outputs_floats())) * 4 / 32;
   const double tasks = real(query.problem.n * query.problem.groups * t.blocks_d * t.blocks_h * t.blocks_w * t.splits);
-  const double full =
-      real(t.d.tiles * t.h.tiles) / real(t.blocks_d * t.block_d * t.blocks_h * t.block_h);  // share of blocks
+  // Blocks at the end are cut, which shortens the whole where one thread does them, or there are many.
+  const double whole = real(t.d.tiles * t.h.tiles) / real(t.blocks_d * t.block_d * t.blocks_h * t.block_h);
+  const double full = query.threads == 1 || tasks >= 8 * query.threads ? whole : 1;
   return std::ceil(tasks / query.threads) * full * cycles / real(t.splits) / kClock + 5e-6;
 }
 

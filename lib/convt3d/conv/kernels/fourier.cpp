@@ -157,6 +157,8 @@ void join_lines(const QuadArgs& args) {
 
 inline LinesFn fourier_lines(int outputs, bool input) {
   switch (outputs) {
+    case 10: return input ? input_lines<10> : output_lines<10>;
+    case 9: return input ? input_lines<9> : output_lines<9>;
     case 8: return input ? input_lines<8> : output_lines<8>;
     case 7: return input ? input_lines<7> : output_lines<7>;
     case 6: return input ? input_lines<6> : output_lines<6>;

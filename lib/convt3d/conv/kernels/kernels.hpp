@@ -275,7 +275,8 @@ struct WinogradScheme {
 /// Those there are kernels for.
 inline constexpr WinogradScheme kWinogradSchemes[] = {{1, 1}, {2, 2}, {3, 2}, {4, 2}, {2, 3},
                                                       {3, 3}, {4, 3}, {2, 4}, {3, 4}, {2, 5}};
-inline constexpr WinogradScheme kFourierSchemes[] = {{8, 5, true}, {7, 6, true}, {6, 7, true}, {5, 8, true}, {4, 9, true}};
+inline constexpr WinogradScheme kFourierSchemes[] = {{10, 3, true}, {9, 4, true}, {8, 5, true}, {7, 6, true},
+                                                     {6, 7, true},  {5, 8, true}, {4, 9, true}};
 inline constexpr int kFourierPoints = 12;
 inline constexpr int kMostWinogradPoints = 12;
 
