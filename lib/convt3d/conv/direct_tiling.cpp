@@ -8,13 +8,15 @@
 namespace convt3d {
 namespace {
 
-/// A short row is run on into the next one, so that the product has enough positions to amortise its weights: with one copy
-/// of the panel per column shift, each cut to the block's width, a tap's positions are contiguous across rows.
-bool is_short(std::int64_t columns) { return columns <= 20; }
+/// A short row may be run on into the next one, so that the product has enough positions to amortise its weights: with one
+/// copy of the panel per column shift, each cut to the block's width, a tap's positions are contiguous across rows. But then
+/// no taps outside the volume along h are left out.
+bool may_run_on(const DirectTiling& t) {
+  return t.block.w <= 20 && t.block.h > 1 && t.axes[1].stride == 1 && t.axes[2].stride == 1;
+}
 
-void shape_panel(DirectTiling& t) {
-  const bool dense = t.axes[1].stride == 1 && t.axes[2].stride == 1;
-  t.flat = is_short(t.block.w) && t.block.h > 1 && dense;
+void shape_panel(DirectTiling& t, bool flat) {
+  t.flat = flat;
   t.shifts = t.flat ? t.axes[2].halo() + 1 : 1;
   t.panel = {t.axes[0].span(t.block.d), t.axes[1].span(t.block.h), t.flat ? t.block.w : t.axes[2].span(t.block.w)};
   t.panel_size = t.shifts * t.panel.d * t.panel.h * t.panel.w * t.ld;
@@ -122,10 +124,13 @@ DirectTiling direct_tiling(const Query& query) {
       for (std::int64_t cut_d = 1; cut_d < 2 * all.d; cut_d *= 2) {
         t.block = {ceil_div(all.d, std::min(cut_d, all.d)), ceil_div(all.h, std::min(cut_h, all.h)), ceil_div(all.w, cut_w)};
         t.blocks = {ceil_div(all.d, t.block.d), ceil_div(all.h, t.block.h), ceil_div(all.w, t.block.w)};
-        shape_panel(t);
         const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w;
         t.splits = std::clamp<std::int64_t>(wanted_tasks / tasks, 1, t.chunks);
-        if (const double seconds = direct_seconds<T>(t, query); seconds < best) {
+        for (const bool flat : {true, false}) {
+          if (flat && !may_run_on(t)) continue;
+          shape_panel(t, flat);
+          const double seconds = direct_seconds<T>(t, query);
+          if (seconds >= best) continue;
           best = seconds;
           chosen = t;
         }
