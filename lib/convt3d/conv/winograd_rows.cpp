@@ -177,6 +177,7 @@ class WinogradRows final : public Prepared {
     }
   }
 
+  /// Bᵀ on d of one channel of all tiles.
   void transform_d(const Block& block, std::int64_t ci, const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
     for (std::int64_t td = 0; td < block.tiles_d; ++td) {
@@ -291,7 +292,7 @@ class WinogradRows final : public Prepared {
                .weights = weights,
                .init = kZeros.data(),
                .columns = t.columns(set),
-               .cells = (block.tiles_d * block.tiles_h - 1) * t.pitch + block.cells_w,
+               .cells = (block.tiles() - 1) * t.pitch + block.cells_w,
                .interleave = static_cast<int>(t.w.stride),
                .step = t.w.stride,
                .targets = targets.data()});
