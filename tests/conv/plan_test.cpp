@@ -11,6 +11,7 @@
 namespace testing_support {
 namespace {
 
+using convt3d::Extent3;
 using convt3d::Isa;
 using convt3d::Machine;
 using convt3d::Plan;
@@ -76,6 +77,20 @@ Problem any_problem() { return problem_of(named_problem("k4s2p1")); }
 TEST(Plan, TakesThreadsOfTheMachineUnlessTold) {
   EXPECT_EQ(convt3d::make_plan(any_problem(), machine_of(Isa::kBaseline, 3)).threads, 3);
   EXPECT_EQ(convt3d::make_plan(any_problem(), machine_of(Isa::kBaseline, 3), {.threads = 2}).threads, 2);
+}
+
+/// The time that a plan takes does not grow with the volume: one look at each plane of this would take hours.
+TEST(Plan, IsMadeOfVolumesOfAnyExtent) {
+  for (int axis = 0; axis < 3; ++axis) {
+    Extent3 input = {5, 6, 7};
+    input[axis] = std::int64_t{1} << 40;
+    for (const std::int64_t channels : {1, 32}) {
+      const convt3d::ConvTranspose3dOptions k4s2{
+          .in_channels = channels, .out_channels = channels, .kernel_size = 4, .stride = 2, .padding = 1};
+      const Plan plan = convt3d::make_plan(convt3d::make_problem(k4s2, 1, input), machine_of(Isa::kAvx512));
+      EXPECT_GT(convt3d::ledger_bytes(plan), 0) << plan.algorithm;
+    }
+  }
 }
 
 TEST(Plan, RefusesAnAlgorithmThatDoesNotExistAndNamesThoseThatDo) {

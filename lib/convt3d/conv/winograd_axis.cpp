@@ -14,9 +14,8 @@ namespace convt3d {
 using kernels::WinogradScheme;
 
 std::int64_t WinogradAxis::cells_covered(std::int64_t tile, std::int64_t count) const {
-  std::int64_t end = 0;
-  for (std::int64_t t = tile; t < tile + count; ++t) end = std::max(end, first_cell(t) + (scheme.outputs - 1) * step + 1);
-  return end - first_of_run(tile);
+  const std::int64_t last = first_cell(tile + count - 1);  // which rises with the tile
+  return last + (scheme.outputs - 1) * step + 1 - first_of_run(tile);
 }
 
 void WinogradAxis::cut_to(const Planes& wanted, std::int64_t& first, std::int64_t& count) const {
