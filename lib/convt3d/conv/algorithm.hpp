@@ -56,6 +56,9 @@ class Prepared {
   virtual bool may_spread() const { return false; }
 };
 
+/// Whether the kernels have 32 vector registers, where others have 16.
+inline bool is_wide(Isa isa) { return isa == Isa::kAvx512 || isa == Isa::kNeon; }
+
 /// Clock that estimates in cycles are turned into seconds with, so that those of different algorithms compare.
 inline constexpr double kClock = 3e9;
 

@@ -75,7 +75,7 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   const double inside = t.axes[0].inside * (t.flat ? 1 : t.axes[1].inside);    // taps outside are left out
 
   // Products: mr positions x nr vectors at a time, against two FMA and two load ports and four cycles of latency.
-  const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
+  const bool wide = is_wide(query.machine.isa);
   const std::int64_t run = t.flat ? t.block.h * t.block.w : t.block.w;
   const double mr = real(run) / real(ceil_div(run, wide ? 14 : 6));
   const double nr = real(t.nr);

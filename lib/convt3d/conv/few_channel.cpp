@@ -21,6 +21,7 @@
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/few_channel_tiling.hpp"
+#include "convt3d/conv/few_channel_weights.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 
@@ -35,10 +36,9 @@ class FewChannel final : public Prepared {
         isa_(plan.machine.isa),
         threads_(plan.threads),
         tiling_(few_channel_tiling<T>({plan.problem, plan.machine, plan.threads})),
+        weights_(plan.problem, tiling_, weight, bias),
         epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
-        pool_(scratch_bytes(tiling_)) {
-    pack_weights(weight, bias);
-  }
+        pool_(scratch_bytes(tiling_)) {}
 
   using RowStream = kernels::RowStream<T>;
   static constexpr T kLargest = std::numeric_limits<T>::max();
@@ -54,29 +54,6 @@ class FewChannel final : public Prepared {
     return static_cast<std::size_t>(elements(t)) * sizeof(T) + static_cast<std::size_t>(t.co) * sizeof(RowStream);
   }
 
-  static std::int64_t packed_elements(const Problem& p, const FewChannelTiling& t) {
-    std::int64_t elements = 0;
-    for (const ColumnSet& set : t.sets) {
-      elements += set.columns();
-      for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd)
-        elements += count_rows(t, set, rd) * t.ci * t.axes[2].shifts() * set.columns();
-    }
-    return elements * p.groups;
-  }
-
-  /// Of reductions_ and init_.
-  static std::int64_t list_bytes(const Problem& p, const FewChannelTiling& t) {
-    std::int64_t bytes = 0;
-    for (const ColumnSet& set : t.sets) {
-      bytes += static_cast<std::int64_t>(sizeof(std::int64_t));
-      for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
-        bytes += static_cast<std::int64_t>(sizeof(Reduction)) +
-                 (count_rows(t, set, rd) + count_planes(t, rd)) * static_cast<std::int64_t>(sizeof(std::int64_t));
-      }
-    }
-    return bytes * p.groups;
-  }
-
   bool may_spread() const override { return has_zeros_; }
 
   void run(const RunArgs& args) const override {
@@ -86,13 +63,6 @@ class FewChannel final : public Prepared {
   }
 
  private:
-  /// The reduction of one set for one residue along d: which input rows, with which weights.
-  struct Reduction {
-    std::vector<std::int64_t> planes;  ///< those e of d that have a tap
-    std::vector<std::int64_t> rows;    ///< offsets in the panel, as many for each of these
-    std::int64_t weights = 0;          ///< offset in packed_
-  };
-
   /// A block of cell rows of one volume and group.
   struct Block {
     std::int64_t n, group;
@@ -111,18 +81,6 @@ class FewChannel final : public Prepared {
       return rows;
     }
   };
-
-  static std::int64_t count_rows(const FewChannelTiling& t, const ColumnSet& set, std::int64_t rd) {
-    std::int64_t rows_h = 0;
-    for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) rows_h += t.axes[1].reads(set.rh, set.rh_count, e);
-    return count_planes(t, rd) * rows_h;
-  }
-
-  static std::int64_t count_planes(const FewChannelTiling& t, std::int64_t rd) {
-    std::int64_t planes = 0;
-    for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) planes += t.axes[0].reads(rd, 1, e);
-    return planes;
-  }
 
   void run_task(const RunArgs& args, std::int64_t task, T* panel) const {
     const FewChannelTiling& t = tiling_;
@@ -248,27 +206,21 @@ class FewChannel final : public Prepared {
     const FewChannelTiling& t = tiling_;
     const ColumnSet& set = t.sets[s];
     const CellAxis& w = t.axes[2];
-    const Reduction& reduction = reductions_[reduction_index(block.group, s, rd)];
+    const FewChannelReduction<T>& reduction = weights_.reduction(block.group, s, rd);
     std::array<T*, kMostTargets> targets{};
     const std::int64_t target_count = set.co_count * set.rh_count;
     for (std::int64_t i = 0; i < target_count; ++i) targets[static_cast<std::size_t>(i)] = buffers + i * t.row_size + set.rw;
-    const T* packed = static_cast<const T*>(packed_.data());
     // Planes outside the volume are left out, wherever the block lies.
-    const auto before = [&](std::int64_t plane) {
-      const auto& planes = reduction.planes;
-      return std::lower_bound(planes.begin(), planes.end(), plane - cd) - planes.begin();
-    };
-    const auto all = static_cast<std::int64_t>(reduction.rows.size());
-    const std::int64_t rows_h = reduction.planes.empty() ? 0 : all / static_cast<std::int64_t>(reduction.planes.size());
-    const std::int64_t first = before(0), last = before(problem_.input.d);
+    const std::int64_t first = reduction.planes_before(-cd), last = reduction.planes_before(problem_.input.d - cd);
+    const std::int64_t rows_h = reduction.rows_of_plane();
     cell_row_({.input = input.first,
                .rows = reduction.rows.data() + first * rows_h,
                .row_count = (last - first) * rows_h,
                .channels = t.ci,
                .channel_stride = input.channel_stride,
                .shifts = w.shifts(),
-               .weights = packed + reduction.weights + first * rows_h * t.ci * w.shifts() * set.columns(),
-               .init = packed + init_[static_cast<std::size_t>(block.group) * t.sets.size() + s],
+               .weights = reduction.weights + first * rows_h * t.ci * w.shifts() * set.columns(),
+               .init = weights_.init(block.group, s),
                .columns = set.columns(),
                .cells = t.run_cells(count),
                .interleave = static_cast<int>(set.rw_count),
@@ -299,64 +251,6 @@ class FewChannel final : public Prepared {
     }
   }
 
-  std::size_t reduction_index(std::int64_t group, std::size_t set, std::int64_t rd) const {
-    return (static_cast<std::size_t>(group) * tiling_.sets.size() + set) * static_cast<std::size_t>(tiling_.axes[0].stride) +
-           static_cast<std::size_t>(rd);
-  }
-
-  void pack_weights(const T* weight, const T* bias) {
-    const FewChannelTiling& t = tiling_;
-    packed_ = Buffer(static_cast<std::size_t>(packed_elements(problem_, t)) * sizeof(T));
-    T* const packed = static_cast<T*>(packed_.data());
-    T* target = packed;
-    const std::size_t sets = t.sets.size() * static_cast<std::size_t>(problem_.groups);
-    init_.reserve(sets);
-    reductions_.reserve(sets * static_cast<std::size_t>(t.axes[0].stride));
-    for (std::int64_t group = 0; group < problem_.groups; ++group) {
-      for (const ColumnSet& set : t.sets) {
-        init_.push_back(target - packed);
-        for (int p = 0; p < set.columns(); ++p) {
-          *target++ = bias != nullptr ? bias[group * t.co + set.co + p / (set.rh_count * set.rw_count)] : T{0};
-        }
-        for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd)
-          reductions_.push_back(pack_reduction(weight, group, set, rd, packed, target));
-      }
-    }
-  }
-
-  /// Packs [row][ci][e][column] at `target` and moves it on.
-  Reduction pack_reduction(const T* weight, std::int64_t group, const ColumnSet& set, std::int64_t rd, const T* packed,
-                           T*& target) const {
-    const FewChannelTiling& t = tiling_;
-    const CellAxis& d = t.axes[0];
-    const CellAxis& h = t.axes[1];
-    const CellAxis& w = t.axes[2];
-    Reduction reduction{.planes = {}, .rows = {}, .weights = target - packed};
-    reduction.planes.reserve(static_cast<std::size_t>(count_planes(t, rd)));
-    reduction.rows.reserve(static_cast<std::size_t>(count_rows(t, set, rd)));
-    for (std::int64_t ed = d.lowest; ed <= d.highest; ++ed) {
-      const std::int64_t td = d.kernel_index(rd, ed);
-      if (td < 0) continue;
-      reduction.planes.push_back(ed);
-      for (std::int64_t eh = h.lowest; eh <= h.highest; ++eh) {
-        if (!h.reads(set.rh, set.rh_count, eh)) continue;
-        reduction.rows.push_back(((ed - d.lowest) * t.panel_h + eh - h.lowest) * t.pitch);
-        for (std::int64_t ci = 0; ci < t.ci; ++ci) {
-          for (std::int64_t ew = w.lowest; ew <= w.highest; ++ew) {
-            for (std::int64_t p = 0; p < set.columns(); ++p) {
-              const std::int64_t co = set.co + p / (set.rh_count * set.rw_count);
-              const std::int64_t th = h.kernel_index(set.rh + p / set.rw_count % set.rh_count, eh);
-              const std::int64_t tw = w.kernel_index(set.rw + p % set.rw_count, ew);
-              const std::int64_t at = ((((group * t.ci + ci) * t.co + co) * d.kernel + td) * h.kernel + th) * w.kernel + tw;
-              *target++ = th >= 0 && tw >= 0 ? weight[at] : T{0};
-            }
-          }
-        }
-      }
-    }
-    return reduction;
-  }
-
   Problem problem_;
   Isa isa_;
   int threads_;
@@ -366,9 +260,7 @@ class FewChannel final : public Prepared {
   kernels::AllWithinFn<T> all_within_ = kernels::all_within<T>(isa_);
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
   kernels::StreamRowFn<T> stream_row_ = kernels::stream_row<T>(isa_);
-  Buffer packed_;
-  std::vector<std::int64_t> init_;     ///< [group][set]: offset of the bias of each column
-  std::vector<Reduction> reductions_;  ///< [group][set][rd]
+  FewChannelWeights<T> weights_;
   PackedEpilogue<T> epilogue_;
   mutable ScratchPool pool_;
 };
@@ -403,7 +295,7 @@ std::string rejects(const Query& query) {
 
 double seconds(const Query& query) {
   return with_tiling(query, [&](const FewChannelTiling& t, auto zero) {
-    const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
+    const bool wide = is_wide(query.machine.isa);
     double cycles = 0;
     for (const ColumnSet& set : t.sets) cycles += set_cycles(t, set, wide);
     const Problem& p = query.problem;
@@ -426,8 +318,8 @@ std::vector<LedgerEntry> ledger(const Query& query) {
     using T = decltype(zero);
     const auto element = static_cast<std::int64_t>(sizeof(T));
     std::vector<LedgerEntry> entries = {
-        {"packed weights", Buffer::taken(FewChannel<T>::packed_elements(query.problem, t) * element)},
-        {"lists of rows", FewChannel<T>::list_bytes(query.problem, t)},
+        {"packed weights", Buffer::taken(FewChannelWeights<T>::elements(query.problem, t) * element)},
+        {"lists of rows", FewChannelWeights<T>::list_bytes(query.problem, t)},
         {"panels and row buffers",
          query.threads * Buffer::taken(static_cast<std::int64_t>(FewChannel<T>::scratch_bytes(t)))}};
     if (has_zeros(t)) append_fallback(entries, query);

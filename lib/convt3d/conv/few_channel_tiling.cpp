@@ -11,9 +11,6 @@
 namespace convt3d {
 namespace {
 
-/// Rows below this many cells run on into one another, since a last vector that is part empty costs much of them.
-constexpr std::int64_t kShortRow = 128;
-
 /// The cheapest way to cut channels and residues into sets of a size that there is a kernel for.
 std::vector<ColumnSet> choose_sets(const FewChannelTiling& t, bool wide) {
   const std::int64_t sh = t.axes[1].stride;
@@ -98,7 +95,7 @@ FewChannelTiling few_channel_tiling(const Query& query) {
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;
   t.lanes = kernels::lanes<T>(query.machine.isa);
-  const bool wide = query.machine.isa == Isa::kAvx512 || query.machine.isa == Isa::kNeon;
+  const bool wide = is_wide(query.machine.isa);
   t.sets = choose_sets(t, wide);
   const CellAxis& w = t.axes[2];
   const bool short_rows = w.cells() < kShortRow;

@@ -10,6 +10,9 @@
 // How the few-channel algorithm cuts a problem into blocks and columns. What for: few_channel.cpp.
 namespace convt3d {
 
+/// Rows below this many cells run on into one another, since a last vector that is part empty costs much of them.
+inline constexpr std::int64_t kShortRow = 128;
+
 /// Columns of one kernel call: channels [co, co + co_count) of the group, residues [rh, rh + rh_count) and all or one of rw.
 struct ColumnSet {
   std::int64_t co = 0, co_count = 1;

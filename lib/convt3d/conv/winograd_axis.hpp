@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/cells.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 
@@ -68,6 +69,19 @@ double expected_error(const Problem& problem, std::int64_t terms, std::int64_t p
 /// What that, times the axes' growth, may be at most: an eighth below the bound of the tests, 2e-6. The estimate errs by as
 /// much.
 inline constexpr double kMostError = 1.75e-6;
+
+/// What schemes are chosen for, so that neither threads nor volumes nor caches change a bit: a query's problem of one
+/// volume, on an ordinary machine with its instruction set.
+struct OneVolume {
+  Problem problem;
+  Machine machine;
+
+  explicit OneVolume(const Query& query) : problem(query.problem) {
+    problem.n = 1;
+    machine.isa = query.machine.isa;
+  }
+  Query query() const { return {.problem = problem, .machine = machine, .threads = 1, .separable = false}; }
+};
 
 /// Inputs up to this magnitude overflow in no transform of these schemes and no sum of `terms` products, whatever the others
 /// are; negative where a weight is not finite.

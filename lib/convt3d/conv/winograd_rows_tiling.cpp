@@ -16,8 +16,6 @@ using kernels::WinogradScheme;
 
 double real(std::int64_t value) { return static_cast<double>(value); }
 
-bool is_wide(Isa isa) { return isa == Isa::kAvx512 || isa == Isa::kNeon; }
-
 /// Reads of input vectors for one point's products.
 double reads_of(const WinogradRowsTiling& t) { return real(t.ci * t.w.shifts()); }
 
@@ -71,7 +69,6 @@ void set_block(WinogradRowsTiling& t, const Extent3& block) {
   t.blocks_d = ceil_div(t.d.tiles, block.d);
   t.blocks_h = ceil_div(t.h.tiles, block.h);
   t.blocks_w = ceil_div(t.w.cells(), block.w);
-  constexpr std::int64_t kShortRow = 128;  // as in few_channel
   t.pitch = block.w + t.w.shifts() - 1;
   if (block.w >= kShortRow) t.pitch = round_up(t.pitch, t.lanes);
   t.panel_d = t.d.cells_covered(0, block.d) + t.d.cells.shifts() - 1;
@@ -81,15 +78,15 @@ void set_block(WinogradRowsTiling& t, const Extent3& block) {
   t.ld = round_up(block.d * block.h * t.pitch + t.w.shifts() - 1, t.lanes) + t.lanes;
   t.point_size = apart(t.ci * t.ld, t.lanes);
   t.row = round_up(t.run_cells(block.d * block.h), t.lanes) * t.w.stride;
+  t.splits = 1;
   // By sets or by points of d, whichever holds less at once.
   const auto held = [&](bool by_sets) {
     t.by_sets = by_sets;
     t.outputs_size = apart((by_sets ? t.most_rows() : t.rows()) * t.h.scheme.outputs * t.row, t.lanes);
     return t.points_floats() + t.outputs_floats();
   };
-  t.by_sets = held(true) <= held(false);
-  held(t.by_sets);
-  t.splits = 1;
+  const std::int64_t sets = held(true), points = held(false);
+  if (sets <= points) held(true);
 }
 
 /// Sets the block that is fastest by estimate, and returns its seconds.
@@ -127,7 +124,8 @@ double choose_block(WinogradRowsTiling& t, const Query& query) {
   for (std::int64_t cut = 1; cut == 1 || t.w.cells() >= cut * 2 * t.lanes; cut *= 2) {
     const std::int64_t bw = std::min(t.w.cells(), round_up(ceil_div(t.w.cells(), cut), t.lanes));
     for (auto bh = parts_h.rbegin(); bh != parts_h.rend(); ++bh) {
-      for (auto bd = parts_d.rbegin(); bd != parts_d.rend() && consider({*bd, *bh, bw}); ++bd) {
+      for (auto bd = parts_d.rbegin(); bd != parts_d.rend(); ++bd) {
+        if (!consider({*bd, *bh, bw})) break;
       }
     }
   }
@@ -201,7 +199,7 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
   const double rows = real(t.panel_d * (t.block_h * t.h.scheme.outputs + t.h.scheme.points() - t.h.scheme.outputs));
   const double pack = rows * (5 + 5 * vectors(real(t.pitch)));
   const double input = 1.4 * (2 * nd * real(t.block_d) * vectors(real(t.plane)) + 2 * nh * nd * run);
-  double products = 0, columns = 0, weights = 0;
+  double products = 0, columns = 0;
   for (const WinogradRowsSet& set : t.sets) {
     constexpr double kCall = 60;
     const double vectors_of_run = vectors(real(t.row / t.w.stride));
@@ -209,7 +207,7 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
         real(t.products()) * (kCall + column_cycles(t.columns(set), reads_of(t), vectors_of_run, wide) * vectors_of_run);
     columns += t.columns(set);
   }
-  weights = real(t.products()) * columns * reads_of(t) * 4;
+  const double weights = real(t.products()) * columns * reads_of(t) * 4;
   // Rows are stored one by one, those of a plane without a gap in the output.
   const double planes = real(t.co * t.d.cells.stride * t.block_d) * md;
   const double stored = 150 * planes + 25 * planes * real(t.h.cells.stride * t.block_h) * mh;
@@ -231,20 +229,16 @@ std::optional<WinogradRowsTiling> winograd_rows_tiling(const Query& query, std::
   reason = prepare(query, t, taps);
   if (!reason.empty()) return std::nullopt;
 
-  Problem one_volume = query.problem;
-  one_volume.n = 1;
-  Machine ordinary;
-  ordinary.isa = query.machine.isa;
-  const Query canonical{.problem = one_volume, .machine = ordinary, .threads = 1, .separable = false};
+  const OneVolume one(query);
   const std::int64_t terms = t.ci * t.w.shifts();
-  const double error = expected_error(one_volume, terms, terms);
+  const double error = expected_error(one.problem, terms, terms);
   double best = std::numeric_limits<double>::infinity();
   std::array<WinogradScheme, 2> chosen;
   for (const WinogradScheme& d : row_schemes_for(taps[0])) {
     for (const WinogradScheme& h : row_schemes_for(taps[1])) {
       if (error * error_growth(d) * error_growth(h) > kMostError) continue;
       set_schemes(t, {d, h});
-      const double seconds = choose_block(t, canonical);
+      const double seconds = choose_block(t, one.query());
       if (seconds >= best) continue;
       best = seconds;
       chosen = {d, h};

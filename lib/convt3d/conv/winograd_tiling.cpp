@@ -262,23 +262,19 @@ std::optional<WinogradTiling> winograd_tiling(const Query& query, std::string& r
   reason = prepare_axes(query, t, taps);
   if (!reason.empty()) return std::nullopt;
 
-  Problem one_volume = query.problem;
-  one_volume.n = 1;
-  Machine ordinary;
-  ordinary.isa = query.machine.isa;
-  const Query canonical{.problem = one_volume, .machine = ordinary, .threads = 1, .separable = false};
+  const OneVolume one(query);
   double best = std::numeric_limits<double>::infinity();
   std::array<WinogradScheme, 3> chosen;
   std::int64_t part = 0;
   for (const std::int64_t p : kWinogradParts) {
-    const double error = expected_error(one_volume, t.ci, p);
+    const double error = expected_error(one.problem, t.ci, p);
     t.part = p;
     for (const WinogradScheme& d : schemes_for(taps[0])) {
       for (const WinogradScheme& h : schemes_for(taps[1])) {
         for (const WinogradScheme& w : schemes_for(taps[2])) {
           if (error * error_growth(d) * error_growth(h) * error_growth(w) > kMostError) continue;
           set_schemes(t, {d, h, w});
-          const double seconds = choose_block(t, canonical);
+          const double seconds = choose_block(t, one.query());
           if (seconds < best) {
             best = seconds;
             chosen = {d, h, w};

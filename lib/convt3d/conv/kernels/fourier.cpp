@@ -127,30 +127,39 @@ void output_lines(const LinesArgs& args) {
   });
 }
 
-void split_lines(const QuadArgs& args) {
+/// rows = body(rows), four vectors at a time.
+template <class Body>
+HWY_INLINE void for_each_quad(const QuadArgs& args, const Body& body) {
   const Tag d;
   constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
   for (std::int64_t x = 0; x < args.count; x += kLanes) {
-    const V rr = hn::LoadU(d, args.rows[0] + x), ri = hn::LoadU(d, args.rows[1] + x);
-    const V ir = hn::LoadU(d, args.rows[2] + x), ii = hn::LoadU(d, args.rows[3] + x);
-    hn::StoreU(hn::Sub(rr, ii), d, args.rows[0] + x);
-    hn::StoreU(hn::Add(ri, ir), d, args.rows[1] + x);
-    hn::StoreU(hn::Add(rr, ii), d, args.rows[2] + x);
-    hn::StoreU(hn::Sub(ir, ri), d, args.rows[3] + x);
+    V v[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) v[i] = hn::LoadU(d, args.rows[i] + x);
+    body(v);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) hn::StoreU(v[i], d, args.rows[i] + x);
   }
 }
 
+void split_lines(const QuadArgs& args) {
+  for_each_quad(args, [](V(&v)[4]) {
+    const V rr = v[0], ri = v[1], ir = v[2], ii = v[3];
+    v[0] = hn::Sub(rr, ii);
+    v[1] = hn::Add(ri, ir);
+    v[2] = hn::Add(rr, ii);
+    v[3] = hn::Sub(ir, ri);
+  });
+}
+
 void join_lines(const QuadArgs& args) {
-  const Tag d;
-  constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
-  for (std::int64_t x = 0; x < args.count; x += kLanes) {
-    const V a = hn::LoadU(d, args.rows[0] + x), b = hn::LoadU(d, args.rows[1] + x);
-    const V c = hn::LoadU(d, args.rows[2] + x), e = hn::LoadU(d, args.rows[3] + x);
-    hn::StoreU(hn::Add(a, c), d, args.rows[0] + x);
-    hn::StoreU(hn::Sub(b, e), d, args.rows[1] + x);
-    hn::StoreU(hn::Add(b, e), d, args.rows[2] + x);
-    hn::StoreU(hn::Sub(c, a), d, args.rows[3] + x);
-  }
+  for_each_quad(args, [](V(&v)[4]) {
+    const V re = v[0], im = v[1], re_other = v[2], im_other = v[3];  // at (k, l) and (k, -l)
+    v[0] = hn::Add(re, re_other);
+    v[1] = hn::Sub(im, im_other);
+    v[2] = hn::Add(im, im_other);
+    v[3] = hn::Sub(re_other, re);
+  });
 }
 
 }  // namespace
