@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "support/run.hpp"
 #include "support/sweep.hpp"
@@ -51,6 +52,43 @@ TEST(WinogradRows, RefusesPhasesThatItHasNoTransformFor) {
   } catch (const convt3d::Error& error) {
     EXPECT_TRUE(contains(error.what(), "more than 9 taps along d or h")) << error.what();
   }
+}
+
+/// Residues without taps, between others or behind them, on any axes: their outputs are the bias, and no columns are spent
+/// on them. An epilogue is done to them as to the others.
+TEST(WinogradRows, ComputesNoResiduesWithoutTaps) {
+  const std::vector<NamedProblem> cases = {
+      {"all axes share a factor",
+       {.in_channels = 5, .out_channels = 2, .kernel_size = 3, .stride = 2, .padding = {1, 2, 3}, .dilation = 2},
+       {5, 6, 19}},
+      {"d and h do",
+       {.in_channels = 3, .out_channels = 7, .kernel_size = 4, .stride = {2, 4, 2}, .padding = 1, .dilation = {4, 2, 1}},
+       {6, 3, 21},
+       2},
+      {"w alone does",
+       {.in_channels = 3, .out_channels = 3, .kernel_size = 3, .stride = {1, 2, 4}, .dilation = {1, 1, 2}},
+       {4, 5, 40}},
+      {"a stride above the kernel",
+       {.in_channels = 4, .out_channels = 3, .kernel_size = {3, 1, 2}, .stride = {1, 3, 5}},
+       {7, 5, 23}},
+  };
+  const convt3d::Epilogue epilogue = {{.function = convt3d::Pointwise::Function::kLeakyRelu, .p = {0.25}}};
+  for (const NamedProblem& named : cases) {
+    const Problem problem = problem_of(named);
+    const Arrays<float> arrays = normal_arrays<float>(problem, 6);
+    std::vector<double> expected = run_reference(reference_layer(named), arrays);
+    for (double& value : expected) value = value < 0 ? 0.25 * value : value;
+    for (const convt3d::Isa isa : convt3d::available_isas()) {
+      if (isa == convt3d::Isa::kBaseline) continue;
+      const Plan plan = plan_rows(problem, machine_of(isa));
+      const convt3d::Executor executor(plan, arrays.weight.data(), arrays.bias.data(), epilogue);
+      EXPECT_LE(deviation(run(executor, arrays.input), expected).relative_l2, kAllowed<float>.relative_l2)
+          << named.name << " on " << convt3d::name_of(isa);
+    }
+  }
+  // One column of eight residues for each channel.
+  const Plan plan = plan_rows(problem_of(cases.front()), machine_of(convt3d::Isa::kAvx512));
+  EXPECT_TRUE(contains(plan.tiles, ", 2 columns")) << plan.tiles;
 }
 
 /// Rows too long for the cache are cut, and the rows of the output that they make with them.

@@ -17,6 +17,17 @@ CellAxis make_cell_axis(const Problem& p, int axis) {
   return a;
 }
 
+TappedResidues tapped_residues(const CellAxis& axis) {
+  TappedResidues tapped;
+  for (std::int64_t r = 0; r < axis.stride; ++r) {
+    bool has_tap = false;
+    for (std::int64_t e = axis.lowest; e <= axis.highest; ++e) has_tap = has_tap || axis.kernel_index(r, e) >= 0;
+    tapped.places.push_back(has_tap ? tapped.count() : -1);
+    if (has_tap) tapped.residues.push_back(r);
+  }
+  return tapped;
+}
+
 PlaneReach reach_of(const CellAxis& d, std::int64_t run) {
   return {.first = d.output_of(d.begin, 0),
           .run = run * d.stride,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/plane_reach.hpp"
@@ -36,6 +37,20 @@ struct CellAxis {
 
 /// Axis 0 is d, 1 is h, 2 is w.
 CellAxis make_cell_axis(const Problem& problem, int axis);
+
+/// An axis's residues that have taps, in ascending order, and each residue's place among them, or -1: its outputs are the
+/// bias.
+struct TappedResidues {
+  std::vector<std::int64_t> residues;
+  std::vector<std::int64_t> places;
+
+  std::int64_t count() const { return static_cast<std::int64_t>(residues.size()); }
+  std::int64_t residue(std::int64_t place) const { return residues[static_cast<std::size_t>(place)]; }
+  std::int64_t place(std::int64_t residue) const { return places[static_cast<std::size_t>(residue)]; }
+  bool all() const { return residues.size() == places.size(); }
+};
+
+TappedResidues tapped_residues(const CellAxis& axis);
 
 /// The reach of planes where the cells of axis d are computed in runs of `run`, counted from the first.
 PlaneReach reach_of(const CellAxis& d, std::int64_t run);

@@ -11,6 +11,10 @@
 //    with U = G w over the taps of d and h. All (co, rd, rh, rw) share the loads of V. Aᵀ on h follows.
 // 3. Aᵀ on d gives output rows, interleaved over rw, which are copied out in the output's order.
 //
+// Where stride and dilation have a common factor, or the stride exceeds the kernel, there are residues without taps. They
+// take part in none of this: rd, rh and rw run over the residues that have taps, and between these the bias is put into the
+// rows as they are copied out, and into rows and planes of its own.
+//
 // The tiles of a block lie behind one another in V, so that short rows run on: a vector may hold the end of one tile's row
 // and the beginning of the next one's. Bᵀ on h makes them so at once, from rows that are kept by their place in a tile: row
 // j of all tiles, then row j + 1 (slots).
@@ -71,6 +75,7 @@ class WinogradRows final : public Prepared {
     float* products;             ///< M of these and a set: [point d][point h][row of the set][x, rw]
     float* outputs;              ///< these transformed along h: [point d][row][output h][x, rw]
     float* staging;              ///< [output d][rh][output h][x, rw]
+    float* output_row;           ///< with the residues of w that have no taps
   };
 
   /// A block of tiles of one volume and group, cut to what is wanted.
@@ -93,6 +98,7 @@ class WinogradRows final : public Prepared {
     scratch.products = scratch.points + t.points_floats();
     scratch.outputs = scratch.products + t.products_floats();
     scratch.staging = scratch.outputs + t.outputs_floats();
+    scratch.output_row = scratch.staging + t.staging_floats();
     scratch.places = new (memory + t.scratch_floats()) kernels::RowPlaces[static_cast<std::size_t>(t.most_places())];
     return scratch;
   }
@@ -293,62 +299,89 @@ class WinogradRows final : public Prepared {
                .init = kZeros.data(),
                .columns = t.columns(set),
                .cells = (block.tiles() - 1) * t.pitch + block.cells_w,
-               .interleave = static_cast<int>(t.w.stride),
-               .step = t.w.stride,
+               .interleave = static_cast<int>(t.residues_w.count()),
+               .step = t.residues_w.count(),
                .targets = targets.data()});
     weights += count * t.weights_of_point(set);
   }
 
-  /// Aᵀ on d, and the rows of one set to their places, in the output's order.
+  /// Some of a channel's rows that share rd, counted among the rh that have taps; with the first of them go those rh that
+  /// have none.
+  struct PlaneRows {
+    std::int64_t co, first, end;
+
+    bool has(std::int64_t place) const { return place < 0 ? first == 0 : place >= first && place < end; }
+  };
+
+  /// Aᵀ on d, and the rows of one set to their places, in the output's order. With a channel's first row go the planes of
+  /// those rd that have no taps.
   void store(const RunArgs& args, const Block& block, const WinogradRowsSet& set, const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
-    const std::int64_t sd = t.d.cells.stride, sh = t.h.cells.stride;
-    const std::int64_t rows = t.h.scheme.outputs * t.row;
-    for (std::int64_t first = set.first, end = 0; first < set.first + set.count; first = end) {
-      end = std::min((first / sh + 1) * sh, set.first + set.count);  // rows that differ in rh alone
-      const std::int64_t co = block.group * t.co + first / (sh * sd), rd = first / sh % sd;
-      output_d_({.source = outputs_of(set, scratch) + (first - set.first) * rows,
+    const std::int64_t rh_count = t.residues_h.count();
+    const std::int64_t size = t.h.scheme.outputs * t.row;
+    for (std::int64_t row = set.first, end = 0; row < set.first + set.count; row = end) {
+      end = std::min((row / rh_count + 1) * rh_count, set.first + set.count);
+      TaskDigits digits(row);
+      const std::int64_t first = digits.next(rh_count), rd = digits.next(t.residues_d.count());
+      const PlaneRows rows{.co = block.group * t.co + digits.rest(), .first = first, .end = first + end - row};
+      output_d_({.source = outputs_of(set, scratch) + (row - set.first) * size,
                  .source_step = t.outputs_size,
                  .source_inner = t.lanes,
                  .target = scratch.staging,
-                 .target_step = sh * rows,
+                 .target_step = rh_count * size,
                  .target_inner = t.lanes,
-                 .inner = (end - first) * rows / t.lanes,
-                 .init = weights_.bias(co)});
-      for (std::int64_t i = 0; i < t.d.scheme.outputs; ++i) {
-        for (std::int64_t td = 0; td < block.tiles_d; ++td) {
-          const std::int64_t cell = t.d.cells.begin + t.d.first_cell(block.first_d + td) + i * t.d.step;
-          const std::int64_t od = t.d.cells.output_of(cell, rd);
-          if (od < args.wanted.begin || od >= args.wanted.end) continue;
-          store_rows(args, block, co, od, first % sh, end - first,
-                     scratch.staging + i * sh * rows + td * block.tiles_h * t.pitch * t.w.stride);
-        }
+                 .inner = (end - row) * size / t.lanes,
+                 .init = weights_.bias(rows.co)});
+      store_planes(args, block, rows, t.residues_d.residue(rd), scratch.staging, scratch);
+      if (rd > 0 || t.residues_d.all()) continue;
+      for (std::int64_t r = 0; r < t.d.cells.stride; ++r) {
+        if (t.residues_d.place(r) < 0) store_planes(args, block, rows, r, nullptr, scratch);
       }
     }
   }
 
-  /// Rows of residues rh_begin and those after it of one row of tiles: staging [rh][output h][tile, x, rw].
-  void store_rows(const RunArgs& args, const Block& block, std::int64_t co, std::int64_t od, std::int64_t rh_begin,
-                  std::int64_t rh_count, float* staging) const {
+  /// Staging [output d][rh][output h][tile d, tile h, x, rw], or null for the bias alone, to the planes of residue rd.
+  void store_planes(const RunArgs& args, const Block& block, const PlaneRows& rows, std::int64_t rd, float* staging,
+                    const Scratch& scratch) const {
+    const WinogradRowsTiling& t = tiling_;
+    for (std::int64_t i = 0; i < t.d.scheme.outputs; ++i) {
+      for (std::int64_t td = 0; td < block.tiles_d; ++td) {
+        const std::int64_t cell = t.d.cells.begin + t.d.first_cell(block.first_d + td) + i * t.d.step;
+        const std::int64_t od = t.d.cells.output_of(cell, rd);
+        if (od < args.wanted.begin || od >= args.wanted.end) continue;
+        const std::int64_t plane = i * t.residues_h.count() * t.h.scheme.outputs * t.row;
+        const std::int64_t tiles = td * block.tiles_h * t.pitch * t.residues_w.count();
+        store_rows(args, block, rows, od, staging == nullptr ? nullptr : staging + plane + tiles, scratch);
+      }
+    }
+  }
+
+  /// Staging [rh][output h][tile h, x, rw], or null, to rows of one plane.
+  void store_rows(const RunArgs& args, const Block& block, const PlaneRows& rows, std::int64_t od, float* staging,
+                  const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
     const Box3& box = args.output_box;
     const Extent3 have = box.extent();
     float* const plane =
-        static_cast<float*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
+        static_cast<float*>(args.output) + ((block.n * problem_.co + rows.co) * have.d + od - box.begin.d) * have.h * have.w;
     const std::int64_t begin_w = t.w.output_of(block.first_w, 0);
     const std::int64_t first = std::max(begin_w, box.begin.w);
     const std::int64_t count = std::min(begin_w + block.cells_w * t.w.stride, box.end.w) - first;
     if (count <= 0) return;
-    staging += first - begin_w;
     RowStream stream;
     for (std::int64_t th = 0; th < block.tiles_h; ++th) {
       for (std::int64_t j = 0; j < t.h.scheme.outputs; ++j) {
         const std::int64_t cell = t.h.cells.begin + t.h.first_cell(block.first_h + th) + j * t.h.step;
-        for (std::int64_t rh = 0; rh < rh_count; ++rh) {
-          const std::int64_t oh = t.h.cells.output_of(cell, rh_begin + rh);
-          if (oh < box.begin.h || oh >= box.end.h) continue;
-          float* const from = staging + (rh * t.h.scheme.outputs + j) * t.row + th * t.pitch * t.w.stride;
-          epilogue_.on_row(co, from, count);
+        for (std::int64_t rh = 0; rh < t.h.cells.stride; ++rh) {
+          const std::int64_t oh = t.h.cells.output_of(cell, rh), place = t.residues_h.place(rh);
+          if (oh < box.begin.h || oh >= box.end.h || !rows.has(place)) continue;
+          float* row = nullptr;
+          if (staging != nullptr && place >= 0) {
+            row = staging + ((place - rows.first) * t.h.scheme.outputs + j) * t.row + th * t.pitch * t.residues_w.count();
+          }
+          if (row == nullptr || !t.residues_w.all()) row = spread_row(row, block.cells_w, rows.co, scratch);
+          float* const from = row + first - begin_w;
+          epilogue_.on_row(rows.co, from, count);
           float* const to = plane + (oh - box.begin.h) * have.w + first - box.begin.w;
           if (args.stream) {
             stream_row_(from, to, count, stream);
@@ -359,6 +392,18 @@ class WinogradRows final : public Prepared {
       }
     }
     kernels::flush(stream);
+  }
+
+  /// A row [x, rw], or null for none, with the bias for what has no tap.
+  float* spread_row(const float* row, std::int64_t cells, std::int64_t co, const Scratch& scratch) const {
+    const CellAxis& w = tiling_.w;
+    const TappedResidues& residues = tiling_.residues_w;
+    std::fill_n(scratch.output_row, cells * w.stride, *weights_.bias(co));
+    for (std::int64_t i = 0; i < residues.count() && row != nullptr; ++i) {
+      float* const target = scratch.output_row + residues.residue(i);
+      for (std::int64_t x = 0; x < cells; ++x) target[x * w.stride] = row[x * residues.count() + i];
+    }
+    return scratch.output_row;
   }
 
   Problem problem_;

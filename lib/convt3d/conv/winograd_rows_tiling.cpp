@@ -22,16 +22,16 @@ double reads_of(const WinogradRowsTiling& t) { return real(t.ci * t.w.shifts());
 /// Cuts the output rows of a cell row into sets of a size that there is a kernel for: if there is one for all residues of h,
 /// into whole ones of these, so that rows can be stored in the output's order.
 void choose_sets(WinogradRowsTiling& t, bool wide) {
-  const std::int64_t sw = t.w.stride;
-  const std::int64_t unit = has_kernel(t.h.cells.stride * sw) ? t.h.cells.stride : 1;
+  const std::int64_t rh_count = t.residues_h.count(), rw_count = t.residues_w.count();
+  const std::int64_t unit = has_kernel(rh_count * rw_count) ? rh_count : 1;
   double best = std::numeric_limits<double>::infinity();
-  for (std::int64_t most = unit; most * sw <= kernels::kMostCellColumns; most += unit) {
-    if (!has_kernel(most * sw)) continue;
+  for (std::int64_t most = unit; most * rw_count <= kernels::kMostCellColumns; most += unit) {
+    if (!has_kernel(most * rw_count)) continue;
     std::vector<WinogradRowsSet> sets;
     double cycles = 0;
     for (std::int64_t first = 0; first < t.rows();) {
       std::int64_t count = std::min(most, t.rows() - first);
-      while (!has_kernel(count * sw)) count -= unit;
+      while (!has_kernel(count * rw_count)) count -= unit;
       sets.push_back({first, count});
       cycles += column_cycles(t.columns(sets.back()), reads_of(t), 24, wide);  // a run that all divide
       first += count;
@@ -77,7 +77,7 @@ void set_block(WinogradRowsTiling& t, const Extent3& block) {
   t.lines_size = apart(t.ci * block.d * t.plane, t.lanes);
   t.ld = round_up(block.d * block.h * t.pitch + t.w.shifts() - 1, t.lanes) + t.lanes;
   t.point_size = apart(t.ci * t.ld, t.lanes);
-  t.row = round_up(t.run_cells(block.d * block.h), t.lanes) * t.w.stride;
+  t.row = round_up(t.run_cells(block.d * block.h), t.lanes) * t.residues_w.count();
   t.splits = 1;
   // By sets or by points of d, whichever holds less at once.
   const auto held = [&](bool by_sets) {
@@ -156,13 +156,16 @@ std::string prepare(const Query& query, WinogradRowsTiling& t, std::array<int, 2
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;
   t.w = make_cell_axis(p, 2);
-  if (!has_kernel(t.w.stride)) return "a stride along w that there is no kernel for";
+  t.residues_w = tapped_residues(t.w);
+  if (!has_kernel(t.residues_w.count())) return "a stride along w that there is no kernel for";
   const std::array axes = {&t.d, &t.h};
   for (std::size_t a = 0; a < 2; ++a) {
     axes[a]->cells = make_cell_axis(p, static_cast<int>(a));
     if (std::string reason = examine(*axes[a], taps[a]); !reason.empty()) return reason;
     if (row_schemes_for(taps[a]).empty()) return "phases of more than 9 taps along d or h";
   }
+  t.residues_d = tapped_residues(t.d.cells);
+  t.residues_h = tapped_residues(t.h.cells);
   if (std::max(taps[0], taps[1]) < 2) return "one tap per phase along d and h: nothing to save";
   choose_sets(t, is_wide(query.machine.isa));
   return "";
@@ -202,7 +205,7 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
   double products = 0, columns = 0;
   for (const WinogradRowsSet& set : t.sets) {
     constexpr double kCall = 60;
-    const double vectors_of_run = vectors(real(t.row / t.w.stride));
+    const double vectors_of_run = vectors(real(t.row / t.residues_w.count()));
     products +=
         real(t.products()) * (kCall + column_cycles(t.columns(set), reads_of(t), vectors_of_run, wide) * vectors_of_run);
     columns += t.columns(set);

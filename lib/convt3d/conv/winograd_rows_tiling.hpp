@@ -12,7 +12,8 @@
 // Derivation: winograd_rows.cpp.
 namespace convt3d {
 
-/// Columns of one kernel call: all residues of w of the output rows [first, first + count), counted (co*sd + rd)*sh + rh.
+/// Columns of one kernel call: all residues of w of the output rows [first, first + count). Rows are (co, rd, rh), rh
+/// running fastest, and residues those that have taps.
 struct WinogradRowsSet {
   std::int64_t first = 0;
   std::int64_t count = 1;
@@ -33,6 +34,7 @@ constexpr std::int64_t products_of(const PointGroup& d, const PointGroup& h) {
 struct WinogradRowsTiling {
   WinogradAxis d, h;
   CellAxis w;
+  TappedResidues residues_d, residues_h, residues_w;
   std::vector<PointGroup> groups_d, groups_h;
   std::int64_t lanes = 1;
   std::int64_t ci = 1, co = 1;  ///< per group
@@ -53,11 +55,14 @@ struct WinogradRowsTiling {
   std::int64_t outputs_size = 1;  ///< elements of all rows of outputs at a point of d
 
   /// Output rows of a cell row, over all channels of a group.
-  std::int64_t rows() const { return co * d.cells.stride * h.cells.stride; }
+  std::int64_t rows() const { return co * rows_per_channel(); }
+  std::int64_t rows_per_channel() const { return residues_d.count() * residues_h.count(); }
   std::int64_t most_rows() const { return sets.front().count; }
-  int columns(const WinogradRowsSet& set) const { return static_cast<int>(set.count * w.stride); }
+  int columns(const WinogradRowsSet& set) const { return static_cast<int>(set.count * residues_w.count()); }
   /// Weights of a set in one product.
-  std::int64_t weights_of_point(const WinogradRowsSet& set) const { return ci * w.shifts() * set.count * w.stride; }
+  std::int64_t weights_of_point(const WinogradRowsSet& set) const {
+    return ci * w.shifts() * set.count * residues_w.count();
+  }
   /// Real products at all points of h and of a group of d, or of all of d.
   std::int64_t products(const PointGroup& group_d) const;
   std::int64_t products() const;
@@ -84,9 +89,11 @@ struct WinogradRowsTiling {
   std::int64_t points_floats() const { return points_kept() * h.scheme.points() * point_size; }
   std::int64_t products_floats() const { return most_grouped() * h.scheme.points() * most_rows() * row; }
   std::int64_t outputs_floats() const { return d.scheme.points() * outputs_size; }
-  std::int64_t staging_floats() const { return d.scheme.outputs * h.cells.stride * h.scheme.outputs * row; }
+  std::int64_t staging_floats() const { return d.scheme.outputs * residues_h.count() * h.scheme.outputs * row; }
+  std::int64_t output_row_floats() const { return block_w * w.stride; }
   std::int64_t scratch_floats() const {
-    return panel_floats() + lines_floats() + points_floats() + products_floats() + outputs_floats() + staging_floats();
+    return panel_floats() + lines_floats() + points_floats() + products_floats() + outputs_floats() + staging_floats() +
+           round_up(output_row_floats(), lanes);
   }
 };
 

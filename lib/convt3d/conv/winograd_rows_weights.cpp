@@ -67,9 +67,11 @@ void WinogradRowsWeights::pack_set(const float* weight, std::int64_t group, cons
     const std::int64_t column = digits.next(columns);
     const std::int64_t e = t.w.lowest + digits.next(t.w.shifts());
     const std::int64_t ci = group * t.ci + digits.rest();
-    TaskDigits row(set.first + column / t.w.stride);
-    const std::int64_t rh = row.next(t.h.cells.stride), rd = row.next(t.d.cells.stride), co = row.rest();
-    const std::int64_t tw = t.w.kernel_index(column % t.w.stride, e);
+    TaskDigits row(set.first + column / t.residues_w.count());
+    const std::int64_t rh = t.residues_h.residue(row.next(t.residues_h.count()));
+    const std::int64_t rd = t.residues_d.residue(row.next(t.residues_d.count()));
+    const std::int64_t co = row.rest();
+    const std::int64_t tw = t.w.kernel_index(t.residues_w.residue(column % t.residues_w.count()), e);
     const float* taps = weight + (ci * t.co + co) * kernel.d * kernel.h * kernel.w;
     const auto tap_at = [&](std::int64_t i, std::int64_t j) {
       const std::int64_t td = t.d.kernel_index(rd, i), th = t.h.kernel_index(rh, j);
