@@ -130,6 +130,8 @@ INSTANTIATE_TEST_SUITE_P(
         NamedProblem{"k12s2",
                      {.in_channels = 2, .out_channels = 1, .kernel_size = 12, .stride = 2, .padding = 5},
                      {6, 7, 8}},
+        NamedProblem{"k10_1000_taps", {.in_channels = 1, .out_channels = 1, .kernel_size = 10}, {10, 11, 12}},
+        NamedProblem{"k7s2_256_to_4", {.in_channels = 256, .out_channels = 4, .kernel_size = 7, .stride = 2}, {3, 5, 6}},
         NamedProblem{
             "k5d2", {.in_channels = 8, .out_channels = 2, .kernel_size = 5, .padding = 4, .dilation = 2}, {9, 8, 10}},
         NamedProblem{

@@ -87,6 +87,7 @@ void append_fallback(std::vector<LedgerEntry>& ledger, const Query& query);
 /// All algorithms, in the order in which ties are decided.
 std::span<const Algorithm> algorithms();
 
+extern const Algorithm kCol2Vol;
 extern const Algorithm kDirect;
 extern const Algorithm kFewChannel;
 extern const Algorithm kGemmBfloat16;

@@ -251,6 +251,7 @@ class Direct final : public Prepared {
           T* const from = staging + row * row_pitch + (first - block.begin.w * stride) * t.lanes;
           epilogue_.on_lanes(block.group, co, from, last - first);
           unpack({.staging = from,
+                  .ld = t.lanes,
                   .channels = std::min(t.lanes, t.co - co),
                   .count = last - first,
                   .target = target + ((od - box.begin.d) * have.h + oh - box.begin.h) * have.w + first - box.begin.w,
@@ -305,15 +306,7 @@ std::vector<LedgerEntry> ledger(const Query& query) {
   });
 }
 
-PlaneReach reach(const Query& query) {
-  const DirectAxis d = direct_axis(query.problem, 0);
-  return {.first = 0,
-          .run = query.problem.stride.d,
-          .advance = d.stride,
-          .lowest = d.lowest,
-          .highest = d.highest,
-          .input = query.problem.input.d};
-}
+PlaneReach reach(const Query& query) { return phase_reach(query.problem); }
 
 std::string tiles(const Query& query) {
   return with_tiling(query, [](const DirectTiling& t, auto) {

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/product_cycles.hpp"
 
 namespace convt3d {
 namespace {
@@ -74,13 +75,9 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   const double reduction = real(t.ci * p.kernel.d * p.kernel.h * p.kernel.w);  // of all phases together
   const double inside = t.axes[0].inside * (t.flat ? 1 : t.axes[1].inside);    // taps outside are left out
 
-  // Products: mr positions x nr vectors at a time, against two FMA and two load ports and four cycles of latency.
-  const bool wide = is_wide(query.machine.isa);
   const std::int64_t run = t.flat ? t.block.h * t.block.w : t.block.w;
-  const double mr = real(run) / real(ceil_div(run, wide ? 14 : 6));
-  const double nr = real(t.nr);
-  const double step = std::max({mr * nr / 2, (mr + nr) / 2, 1.4 * nr, 4.0});
-  const double products = positions / mr * vectors / nr * reduction * inside * step / 0.85;
+  const double steps = positions / real(run) * vectors / real(t.nr) * reduction * inside;
+  const double products = steps * product_cycles(run, t.nr, is_wide(query.machine.isa));
 
   // Weights, read once per task, from where there is room for them: bytes per cycle.
   const double weights = reduction * vectors * real(t.lanes) * sizeof(T);
@@ -100,6 +97,16 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   cycles *= std::max(1.0, working_set / (0.5 * real(query.machine.l2_bytes)));
   const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w) * splits;
   return std::ceil(tasks / query.threads) * cycles / kClock + 5e-6;
+}
+
+PlaneReach phase_reach(const Problem& problem) {
+  const DirectAxis d = direct_axis(problem, 0);
+  return {.first = 0,
+          .run = problem.stride.d,
+          .advance = d.stride,
+          .lowest = d.lowest,
+          .highest = d.highest,
+          .input = problem.input.d};
 }
 
 template <typename T>

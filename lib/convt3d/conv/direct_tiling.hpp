@@ -31,6 +31,9 @@ struct DirectAxis {
 /// Axis 0 is d, 1 is h, 2 is w.
 DirectAxis direct_axis(const Problem& problem, int axis);
 
+/// What planes of the output are made from where each is computed from its taps alone.
+PlaneReach phase_reach(const Problem& problem);
+
 struct DirectTiling {
   std::array<DirectAxis, 3> axes;
   std::int64_t lanes = 1;

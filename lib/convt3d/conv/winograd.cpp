@@ -266,6 +266,7 @@ class Winograd final : public Prepared {
           float* const from = staging + ((j * t.span.d + cd) * t.span.h + ch) * row + (first - row_begin) * t.lanes;
           epilogue_.on_lanes(block.group, co, from, last - first);
           unpack_({.staging = from,
+                   .ld = t.lanes,
                    .channels = std::min(t.lanes, t.co - co),
                    .count = last - first,
                    .target = target + ((od - box.begin.d) * have.h + oh - box.begin.h) * have.w + first - box.begin.w,

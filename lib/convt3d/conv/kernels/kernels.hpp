@@ -115,11 +115,39 @@ using CopyRowsFn = bool (*)(const CopyRowsArgs<T>&);
 template <typename T>
 CopyRowsFn<T> copy_rows(Isa isa);
 
-/// Lanes back into channels: staging[x*lanes + c] to target[c*channel_stride + x] for c < channels <= lanes, x < count. With
+/// A row that columns of a product are added to, and how many.
+struct ColumnSum {
+  std::int64_t target = 0;
+  std::int64_t count = 1;
+};
+
+/// Columns of a product added to the rows that they are parts of:
+///   rows[sum.target + starts[x] + i] += Σ_source columns[source + x*ld + i]   for i < run
+/// for all sums, each with the next `count` of the sources, at every position x. Columns and rows have room for vectors that
+/// go on behind a run.
+template <typename T>
+struct FoldColumnsArgs {
+  const T* columns = nullptr;
+  std::int64_t ld = 0;
+  std::int64_t positions = 0;
+  const ColumnSum* sums = nullptr;
+  std::int64_t sum_count = 0;
+  const std::int64_t* sources = nullptr;
+  const std::int64_t* starts = nullptr;
+  std::int64_t run = 1;
+  T* rows = nullptr;
+};
+template <typename T>
+using FoldColumnsFn = void (*)(const FoldColumnsArgs<T>&);
+template <typename T>
+FoldColumnsFn<T> fold_columns(Isa isa);
+
+/// Lanes back into channels: staging[x*ld + c] to target[c*channel_stride + x] for c < channels <= lanes, x < count. With
 /// `stream`, whole vectors go past the caches.
 template <typename T>
 struct UnpackArgs {
-  const T* staging = nullptr;  ///< aligned to a vector
+  const T* staging = nullptr;  ///< with room for a vector from the last x on
+  std::int64_t ld = 0;
   std::int64_t channels = 0;
   std::int64_t count = 0;
   T* target = nullptr;

@@ -1,6 +1,7 @@
 // Rows between the two layouts: NCDHW outside (w fastest), channels in lanes inside.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convt3d/conv/kernels/rows.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -30,15 +31,23 @@ void pack_plain(const PackArgs<T>& args, std::int64_t c) {
 
 void pack_f64(const PackArgs<double>& args) { pack_plain(args, 0); }
 
-/// A square of channels x voxels at a time; channels that fill no vector go one by one.
+/// A square of channels x voxels at a time. Of channels that are left over, a few go one by one, more of them with some that
+/// have gone before; those that fill no vector one by one.
 void pack_f32(const PackArgs<float>& args) {
   const Tag d;
-  const std::int64_t whole_channels = args.channels / kLanes * kLanes;
-  for (std::int64_t c = 0; c < whole_channels; c += kLanes) {
+  const std::int64_t left = args.channels % kLanes;
+  const bool again = args.channels > kLanes && left >= 4;
+  const std::int64_t packed = args.channels - (again ? 0 : left);
+  for (std::int64_t next = 0; next < packed; next += kLanes) {
+    const std::int64_t c = std::min(next, packed - kLanes);
     for (std::int64_t x = 0; x < args.count; x += kLanes) {
       const float* source = args.source + c * args.channel_stride + x;
       float* target = args.target + x * args.ld + c;
       const std::int64_t columns = std::min(kLanes, args.count - x);
+      if (c + 2 * kLanes <= args.channels) {
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) hwy::Prefetch(source + (kLanes + i) * args.channel_stride);
+      }
       V r[kLanes];
       if (columns == kLanes) {
 #pragma GCC unroll 16
@@ -57,7 +66,7 @@ void pack_f32(const PackArgs<float>& args) {
       }
     }
   }
-  pack_plain(args, whole_channels);
+  pack_plain(args, packed);
 }
 
 template <typename T>
@@ -73,10 +82,9 @@ bool all_within(const T* values, std::int64_t count, T limit) {
 }
 
 void unpack_f64(const UnpackArgs<double>& args) {
-  constexpr auto kLanesF64 = static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<double>()));
   for (std::int64_t c = 0; c < args.channels; ++c) {
     double* target = args.target + c * args.channel_stride;
-    for (std::int64_t x = 0; x < args.count; ++x) target[x] = args.staging[x * kLanesF64 + c];
+    for (std::int64_t x = 0; x < args.count; ++x) target[x] = args.staging[x * args.ld + c];
   }
 }
 
@@ -86,14 +94,44 @@ bool rows_aligned(const UnpackArgs<float>& args) {
   return bits % (kLanes * 4) == 0;
 }
 
+/// One to four channels that fill the staging row: without transposing lanes that hold none of them.
+template <int channels>
+void unpack_dense(const UnpackArgs<float>& args) {
+  std::int64_t x = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const Tag d;
+  for (; x + kLanes <= args.count; x += kLanes) {
+    const float* const from = args.staging + x * channels;
+    V r[4];
+    if constexpr (channels == 1) r[0] = hn::LoadU(d, from);
+    if constexpr (channels == 2) hn::LoadInterleaved2(d, from, r[0], r[1]);
+    if constexpr (channels == 3) hn::LoadInterleaved3(d, from, r[0], r[1], r[2]);
+    if constexpr (channels == 4) hn::LoadInterleaved4(d, from, r[0], r[1], r[2], r[3]);
+#pragma GCC unroll 4
+    for (int c = 0; c < channels; ++c) hn::StoreU(r[c], d, args.target + c * args.channel_stride + x);
+  }
+#endif
+  for (; x < args.count; ++x) {
+    for (int c = 0; c < channels; ++c) args.target[c * args.channel_stride + x] = args.staging[x * channels + c];
+  }
+}
+
 void unpack_f32(const UnpackArgs<float>& args) {
+  if (args.ld == args.channels && args.ld <= 4 && args.ld < kLanes) {
+    switch (args.channels) {
+      case 1: return unpack_dense<1>(args);
+      case 2: return unpack_dense<2>(args);
+      case 3: return unpack_dense<3>(args);
+      default: return unpack_dense<4>(args);
+    }
+  }
   const Tag d;
   const bool stream = args.stream && args.channels == kLanes && rows_aligned(args);
   std::int64_t x = 0;
   for (; x + kLanes <= args.count; x += kLanes) {
     V r[kLanes];
 #pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) r[i] = hn::Load(d, args.staging + (x + i) * kLanes);
+    for (int i = 0; i < kLanes; ++i) r[i] = hn::LoadU(d, args.staging + (x + i) * args.ld);
     transpose(d, r);
     float* target = args.target + x;
     if (stream) {
@@ -109,7 +147,7 @@ void unpack_f32(const UnpackArgs<float>& args) {
   if (x == args.count) return;
   V r[kLanes];
 #pragma GCC unroll 16
-  for (int i = 0; i < kLanes; ++i) r[i] = hn::Load(d, args.staging + std::min(x + i, args.count - 1) * kLanes);
+  for (int i = 0; i < kLanes; ++i) r[i] = hn::LoadU(d, args.staging + std::min(x + i, args.count - 1) * args.ld);
   transpose(d, r);
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) {
