@@ -251,5 +251,30 @@ TEST(OneTapPerOutput, GivesTheSameBitsDirectlyAndByRows) {
   }
 }
 
+/// Rows of few_channel in pieces, with the last one's end packed and the others read where they lie, or all packed (1,024
+/// voxels in a channel); residues of h stored together, or where rows are long each on its own; through the caches and past
+/// them.
+TEST(OneTapPerOutput, GivesTheSameBitsByPiecesOfRows) {
+  const convt3d::ConvTranspose3dOptions plain{.in_channels = 40, .out_channels = 20, .kernel_size = 1};
+  const convt3d::ConvTranspose3dOptions strided{.in_channels = 5, .out_channels = 10, .kernel_size = 2, .stride = 2};
+  const convt3d::ConvTranspose3dOptions gaps{.in_channels = 5, .out_channels = 10, .kernel_size = 1, .stride = 2};
+  const std::vector<Problem> problems = {
+      convt3d::make_problem(plain, 2, {3, 23, 29}),   convt3d::make_problem(plain, 1, {2, 16, 32}),
+      convt3d::make_problem(strided, 1, {2, 7, 21}),  convt3d::make_problem(gaps, 1, {3, 9, 21}),
+      convt3d::make_problem(strided, 1, {2, 3, 701}),
+  };
+  for (const Problem& problem : problems) {
+    const Arrays<float> arrays = normal_arrays<float>(problem, 1);
+    for (const convt3d::Isa isa : convt3d::available_isas()) {
+      const std::vector<float> expected = run(problem, arrays, {isa, "direct"});
+      for (const std::int64_t l2_bytes : {1 << 10, 1 << 20}) {
+        const convt3d::Executor executor = executor_of(plan_of(problem, {isa, "few_channel"}, 2, l2_bytes), arrays);
+        EXPECT_TRUE(same_bits(run(executor, arrays.input), expected))
+            << convt3d::name_of(isa) << ", " << to_string(problem) << ", " << l2_bytes << " bytes of L2";
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace testing_support

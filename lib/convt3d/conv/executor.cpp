@@ -24,11 +24,11 @@ const Algorithm& find(const std::string& name) {
   throw Error(ErrorKind::kShape, "there is no algorithm \"" + name + "\"");
 }
 
-/// Streaming pays once the output would push everything else out of the last cache.
+/// Streaming pays once the output does not stay in the last cache, of which a core's L2 is a sixteenth or so.
 bool exceeds_caches(const Plan& plan, const Planes& wanted) {
   const Problem& p = plan.problem;
   const std::int64_t elements = p.n * p.co * wanted.count() * p.output.h * p.output.w;
-  return elements * static_cast<std::int64_t>(size_of(p.dtype)) > plan.machine.l2_bytes * 4;
+  return elements * static_cast<std::int64_t>(size_of(p.dtype)) > plan.machine.l2_bytes * 16;
 }
 
 /// Those planes of an extent.

@@ -42,12 +42,11 @@ class FewChannel final : public Prepared {
 
   using RowStream = kernels::RowStream<T>;
   static constexpr T kLargest = std::numeric_limits<T>::max();
-  static constexpr std::int64_t kMostTargets = 9;
 
   /// Elements before the streams, which begin with a line of cache.
   static std::int64_t elements(const FewChannelTiling& t) {
     constexpr auto kLine = static_cast<std::int64_t>(64 / sizeof(T));
-    return round_up(round_up(t.panel_size(), t.lanes) + kMostTargets * t.row_size, kLine);
+    return round_up(round_up(t.panel_size(), t.lanes) + t.row_buffers * t.row_size, kLine);
   }
 
   static std::size_t scratch_bytes(const FewChannelTiling& t) {
@@ -66,7 +65,7 @@ class FewChannel final : public Prepared {
   /// A block of cell rows of one volume and group.
   struct Block {
     std::int64_t n, group;
-    std::int64_t d_begin, d_end, h_begin, h_end;  ///< cells
+    std::int64_t d_begin, d_end, h_begin, h_end, w_begin, w_end;  ///< cells
     std::size_t first_set, last_set;
   };
 
@@ -74,6 +73,8 @@ class FewChannel final : public Prepared {
   struct InputRows {
     const T* first = nullptr;
     std::int64_t row_stride = 0, plane_stride = 0, channel_stride = 0;
+    const T* ahead = nullptr;  ///< of the input: the cells that follow a piece of a row
+    std::int64_t ahead_stride = 0;
 
     InputRows at(std::int64_t plane, std::int64_t row) const {
       InputRows rows = *this;
@@ -93,28 +94,38 @@ class FewChannel final : public Prepared {
     block.d_end = std::min(block.d_begin + t.block_d, t.axes[0].end);
     block.group = digits.next(problem_.groups);
     block.n = digits.rest();
-    block.first_set = static_cast<std::size_t>(t.row_sets() * split / t.set_splits * t.sets_per_row());
-    block.last_set = static_cast<std::size_t>(t.row_sets() * (split + 1) / t.set_splits * t.sets_per_row());
+    block.first_set = static_cast<std::size_t>(t.stores() * split / t.set_splits * t.sets_per_store());
+    block.last_set = static_cast<std::size_t>(t.stores() * (split + 1) / t.set_splits * t.sets_per_store());
     block.d_begin = std::max(block.d_begin, t.axes[0].cell_of(args.wanted.begin));
     block.d_end = std::min(block.d_end, t.axes[0].cell_of(args.wanted.end - 1) + 1);
     if (block.d_begin >= block.d_end) return;
 
-    // Vectors go on behind the last row, which they may not behind the input: there only the last plane is packed.
-    Block all_but_last = block;
-    --all_but_last.d_end;
-    if (all_but_last.d_begin < all_but_last.d_end && !in_place(args, block) && in_place(args, all_but_last)) {
-      run_block(args, all_but_last, panel);
-      block.d_begin = all_but_last.d_end;
+    auto* const streams = new (panel + elements(t)) RowStream[static_cast<std::size_t>(t.co)];
+    for (block.w_begin = t.axes[2].begin; block.w_begin < t.axes[2].end; block.w_begin += t.piece) {
+      block.w_end = std::min(block.w_begin + t.piece, t.axes[2].end);
+      Block rest = block;
+      // Vectors go on behind the last row, which they may not behind the input: there only the last plane is packed.
+      Block all_but_last = block;
+      --all_but_last.d_end;
+      if (all_but_last.d_begin < all_but_last.d_end && !in_place(args, block) && in_place(args, all_but_last)) {
+        run_block(args, all_but_last, panel, streams);
+        rest.d_begin = all_but_last.d_end;
+      }
+      run_block(args, rest, panel, streams);
     }
-    run_block(args, block, panel);
+    for (std::int64_t co = 0; co < t.co; ++co) kernels::flush(streams[co]);
   }
 
-  void run_block(const RunArgs& args, const Block& block, T* panel) const {
+  void run_block(const RunArgs& args, const Block& block, T* panel, RowStream* streams) const {
     const FewChannelTiling& t = tiling_;
-    const InputRows input = in_place(args, block) ? rows_in_place(args, block) : rows_of(panel);
+    InputRows input = in_place(args, block) ? rows_in_place(args, block) : rows_of(panel);
     if (input.first == panel) pack_panel(args, block, panel);
+    if (t.pieces > 1 && (block.w_end < t.axes[2].end || block.d_end < t.axes[0].end)) {
+      const InputRows given = rows_in_place(args, block);
+      input.ahead = given.first + t.piece;
+      input.ahead_stride = given.channel_stride;
+    }
     T* rows = panel + round_up(t.panel_size(), t.lanes);
-    auto* const streams = new (panel + elements(t)) RowStream[static_cast<std::size_t>(t.co)];
     for (std::int64_t cd = block.d_begin; cd < block.d_end; ++cd) {
       for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
         const std::int64_t od = t.axes[0].output_of(cd, rd);
@@ -126,7 +137,6 @@ class FewChannel final : public Prepared {
         }
       }
     }
-    for (std::int64_t co = 0; co < t.co; ++co) kernels::flush(streams[co]);
   }
 
   InputRows rows_of(const T* panel) const {
@@ -142,8 +152,8 @@ class FewChannel final : public Prepared {
     const Box3& box = args.input_box;
     const Extent3 have = box.extent();
     const InputRows rows{.first = static_cast<const T*>(args.input) +
-                                  (block.n * problem_.ci + block.group * tiling_.ci) * have.d * have.h * have.w + w.begin +
-                                  w.lowest - box.begin.w,
+                                  (block.n * problem_.ci + block.group * tiling_.ci) * have.d * have.h * have.w +
+                                  block.w_begin + w.lowest - box.begin.w,
                          .row_stride = have.w,
                          .plane_stride = have.h * have.w,
                          .channel_stride = have.d * have.h * have.w};
@@ -161,23 +171,23 @@ class FewChannel final : public Prepared {
     if (has_zeros_ || d.shifts() * h.shifts() * w.shifts() > 1 || (t.run_h > 1 && t.pitch != have.w)) return false;
     const bool inside = block.d_begin + d.lowest >= box.begin.d && block.d_end + d.lowest <= box.end.d &&
                         block.h_begin + h.lowest >= box.begin.h && block.h_end + h.lowest <= box.end.h &&
-                        w.begin + w.lowest >= box.begin.w && w.end + w.lowest <= box.end.w;
+                        block.w_begin + w.lowest >= box.begin.w && block.w_end + w.lowest <= box.end.w;
     if (!inside || (t.ci > 8 && have.d * have.h * have.w % 1024 == 0)) return false;
     const InputRows rows = rows_in_place(args, block);
     const T* const last = rows.at(block.d_end - block.d_begin - 1, block.h_end - block.h_begin - 1).first +
-                          (t.ci - 1) * rows.channel_stride + w.cells();
+                          (t.ci - 1) * rows.channel_stride + block.w_end - block.w_begin;
     return static_cast<const T*>(args.input) + problem_.n * problem_.ci * rows.channel_stride - last >= t.lanes;
   }
 
   /// Panel row (d, h) of channel c holds input row (d_begin + lowest + d, h_begin + lowest + h), its column x input column
-  /// begin + lowest + x, with zeros outside the volume.
+  /// w_begin + lowest + x, with zeros outside the volume.
   void pack_panel(const RunArgs& args, const Block& block, T* panel) const {
     const FewChannelTiling& t = tiling_;
     const Box3& box = args.input_box;
     const Extent3 have = box.extent();
     const T* source =
         static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * t.ci) * have.d * have.h * have.w;
-    const std::int64_t iw = t.axes[2].begin + t.axes[2].lowest;
+    const std::int64_t iw = block.w_begin + t.axes[2].lowest;
     const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.pitch);
     const std::int64_t last = std::clamp(box.end.w, first, iw + t.pitch);
     const std::int64_t rows = (block.d_end - block.d_begin + t.axes[0].shifts() - 1) * t.panel_h;
@@ -207,9 +217,13 @@ class FewChannel final : public Prepared {
     const ColumnSet& set = t.sets[s];
     const CellAxis& w = t.axes[2];
     const FewChannelReduction<T>& reduction = weights_.reduction(block.group, s, rd);
-    std::array<T*, kMostTargets> targets{};
-    const std::int64_t target_count = set.co_count * set.rh_count;
-    for (std::int64_t i = 0; i < target_count; ++i) targets[static_cast<std::size_t>(i)] = buffers + i * t.row_size + set.rw;
+    const std::int64_t rh_begin = set.rh / t.stored_h * t.stored_h;
+    const auto buffer_of = [&](std::int64_t c, std::int64_t rh) {
+      return buffers + (c * t.stored_h + rh - rh_begin) * t.row_size;
+    };
+    std::array<T*, kernels::kMostCellColumns> targets{};
+    for (std::int64_t i = 0; i < set.co_count * set.rh_count; ++i)
+      targets[static_cast<std::size_t>(i)] = buffer_of(i / set.rh_count, set.rh + i % set.rh_count) + set.rw;
     // Planes outside the volume are left out, wherever the block lies.
     const std::int64_t first = reduction.planes_before(-cd), last = reduction.planes_before(problem_.input.d - cd);
     const std::int64_t rows_h = reduction.rows_of_plane();
@@ -222,33 +236,60 @@ class FewChannel final : public Prepared {
                .weights = reduction.weights + first * rows_h * t.ci * w.shifts() * set.columns(),
                .init = weights_.init(block.group, s),
                .columns = set.columns(),
-               .cells = t.run_cells(count),
+               .cells = (count - 1) * t.pitch + block.w_end - block.w_begin,
                .interleave = static_cast<int>(set.rw_count),
                .step = w.stride,
-               .targets = targets.data()});
-    if (set.rw + set.rw_count < w.stride) return;  // the row is complete with its last residue
-
-    const Box3& box = args.output_box;
-    const Extent3 have = box.extent();
-    const std::int64_t row_begin = w.output_of(w.begin, 0);
+               .targets = targets.data(),
+               .ahead = input.ahead,
+               .ahead_stride = input.ahead_stride,
+               .ahead_part = static_cast<std::int64_t>(s - block.first_set),
+               .ahead_parts = static_cast<std::int64_t>(block.last_set - block.first_set)});
+    // Rows are complete with the last residue of w, and stored together with the last one of h.
+    if (set.rw + set.rw_count < w.stride || set.rh + set.rh_count < rh_begin + t.stored_h) return;
     const std::int64_t od = t.axes[0].output_of(cd, rd);
     for (std::int64_t c = 0; c < set.co_count; ++c) {
-      const std::int64_t co = block.group * t.co + set.co + c;
-      T* plane = static_cast<T*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
-      for (std::int64_t i = 0; i < count * set.rh_count; ++i) {  // in the output's order, so that streams go on
-        const std::int64_t row = i / set.rh_count, rh = i % set.rh_count;
-        const std::int64_t oh = t.axes[1].output_of(ch + row, set.rh + rh);
-        if (oh < box.begin.h || oh >= box.end.h) continue;
-        T* const from = buffers + (c * set.rh_count + rh) * t.row_size + row * t.pitch * w.stride + box.begin.w - row_begin;
-        epilogue_.on_row(co, from, have.w);
-        T* const to = plane + (oh - box.begin.h) * have.w;
-        if (args.stream) {
-          stream_row_(from, to, have.w, streams[set.co + c]);
-        } else {
-          copy_row_(from, to, have.w);
-        }
+      T* const rows = buffer_of(c, rh_begin);
+      RowStream& stream = streams[set.co + c];
+      if (t.stored_h == t.axes[1].stride) {
+        store_rows_of(args, block, set.co + c, od, t.axes[1].output_of(ch, 0), count * t.stored_h, rows, stream);
+        continue;
+      }
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t oh = t.axes[1].output_of(ch + i, rh_begin);
+        store_rows_of(args, block, set.co + c, od, oh, t.stored_h, rows + i * t.pitch * w.stride, stream);
       }
     }
+  }
+
+  /// Output rows from oh on, those that there are of `count`, of one channel.
+  void store_rows_of(const RunArgs& args, const Block& block, std::int64_t c, std::int64_t od, std::int64_t oh,
+                     std::int64_t count, T* buffers, RowStream& stream) const {
+    const FewChannelTiling& t = tiling_;
+    const CellAxis& w = t.axes[2];
+    const Box3& box = args.output_box;
+    const Extent3 have = box.extent();
+    const std::int64_t first = std::max<std::int64_t>(0, box.begin.h - oh), last = std::min(count, box.end.h - oh);
+    if (first >= last) return;
+    const std::int64_t co = block.group * t.co + c;
+    T* const plane =
+        static_cast<T*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
+    const std::int64_t begin = std::max(box.begin.w, w.output_of(block.w_begin, 0));
+    const std::int64_t end = std::min(box.end.w, w.output_of(block.w_end, 0));
+    T* const source = buffers + begin - w.output_of(block.w_begin, 0);
+    const std::int64_t stride = t.pitch * w.stride;
+    if (!epilogue_.empty()) {
+      for (std::int64_t i = first; i < last; ++i)
+        epilogue_.on_row(co, source + i % t.stored_h * t.row_size + i / t.stored_h * stride, end - begin);
+    }
+    store_rows_({.source = source,
+                 .sides = t.stored_h,
+                 .side_stride = t.row_size,
+                 .stride = stride,
+                 .first = first,
+                 .rows = last - first,
+                 .count = end - begin,
+                 .target = plane + (oh + first - box.begin.h) * have.w + begin - box.begin.w,
+                 .stream = args.stream ? &stream : nullptr});
   }
 
   Problem problem_;
@@ -258,8 +299,7 @@ class FewChannel final : public Prepared {
   bool has_zeros_ = has_zeros(tiling_);
   kernels::CellRowFn<T> cell_row_ = kernels::cell_row<T>(isa_);
   kernels::AllWithinFn<T> all_within_ = kernels::all_within<T>(isa_);
-  kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
-  kernels::StreamRowFn<T> stream_row_ = kernels::stream_row<T>(isa_);
+  kernels::StoreRowsFn<T> store_rows_ = kernels::store_rows<T>(isa_);
   FewChannelWeights<T> weights_;
   PackedEpilogue<T> epilogue_;
   mutable ScratchPool pool_;

@@ -43,6 +43,16 @@ std::vector<ColumnSet> choose_sets(const FewChannelTiling& t, bool wide) {
   return chosen;
 }
 
+/// Channels of a row, where it serves no other row: all sets of columns go over a piece of it that stays in L2, while the
+/// next one is asked for. Shorter rows stay there as they are.
+std::int64_t piece_of(const FewChannelTiling& t, std::int64_t l2) {
+  const auto& [d, h, w] = t.axes;
+  const bool alone = d.shifts() * h.shifts() * w.shifts() * d.stride * h.stride == 1;
+  if (!alone || t.ci * w.cells() <= l2 / 4) return w.cells();
+  constexpr std::int64_t kMost = 288;
+  return std::min(w.cells(), round_up(ceil_div(w.cells(), ceil_div(w.cells(), kMost)), 3 * t.lanes));
+}
+
 }  // namespace
 
 bool has_kernel(std::int64_t columns) {
@@ -60,7 +70,7 @@ double column_cycles(int columns, double reads, double run, bool wide) {
 }
 
 double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
-  const std::int64_t cells = t.axes[2].cells() < kShortRow ? 2 * kShortRow : t.axes[2].cells();  // where rows are enough
+  const std::int64_t cells = t.axes[2].cells() < kShortRow ? 2 * kShortRow : t.piece;  // where rows are enough
   const auto run = static_cast<double>(ceil_div(cells, t.lanes));
   double reads_h = 0, reads_d = 0;  // of h, and of d on average over its residues
   for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) reads_h += t.axes[1].reads(set.rh, set.rh_count, e);
@@ -96,10 +106,12 @@ FewChannelTiling few_channel_tiling(const Query& query) {
   t.co = p.co / p.groups;
   t.lanes = kernels::lanes<T>(query.machine.isa);
   const bool wide = is_wide(query.machine.isa);
+  t.piece = piece_of(t, query.machine.l2_bytes / static_cast<std::int64_t>(sizeof(T)));
+  t.pieces = ceil_div(t.axes[2].cells(), t.piece);
   t.sets = choose_sets(t, wide);
   const CellAxis& w = t.axes[2];
   const bool short_rows = w.cells() < kShortRow;
-  t.pitch = w.cells() + w.shifts() - 1;
+  t.pitch = t.piece + w.shifts() - 1;
   if (!short_rows) {
     t.pitch = round_up(t.pitch, t.lanes);
     // Rows apart from one another in the cache.
@@ -110,11 +122,16 @@ FewChannelTiling few_channel_tiling(const Query& query) {
   const std::int64_t halo_h = t.axes[1].shifts() - 1;
   const std::int64_t budget = query.machine.l2_bytes / 2 / static_cast<std::int64_t>(sizeof(T));
   const std::int64_t wanted = query.threads == 1 ? 1 : 4 * query.threads;
+  const std::int64_t buffered = query.machine.l1_bytes / static_cast<std::int64_t>(sizeof(T));
+  std::int64_t most_channels = 1;
+  for (const ColumnSet& set : t.sets) most_channels = std::max(most_channels, set.co_count);
   constexpr double kTaskCells = 1000;  // starting a task takes as long as packing so many cells
   double best = std::numeric_limits<double>::infinity();
   FewChannelTiling chosen;
-  for (std::int64_t bd = 1; bd < 2 * t.axes[0].cells(); bd *= 2) {
-    for (std::int64_t bh = 1; bh < 2 * t.axes[1].cells(); bh *= 2) {
+  // A row in pieces is a block of its own, so that streams go on from piece to piece.
+  const std::int64_t most_d = t.pieces > 1 ? 1 : t.axes[0].cells(), most_h = t.pieces > 1 ? 1 : t.axes[1].cells();
+  for (std::int64_t bd = 1; bd < 2 * most_d; bd *= 2) {
+    for (std::int64_t bh = 1; bh < 2 * most_h; bh *= 2) {
       t.block_d = std::min(bd, t.axes[0].cells());
       t.block_h = std::min(bh, t.axes[1].cells());
       t.blocks_d = ceil_div(t.axes[0].cells(), t.block_d);
@@ -123,8 +140,15 @@ FewChannelTiling few_channel_tiling(const Query& query) {
       t.panel_h = t.block_h + halo_h;
       t.run_h = short_rows ? std::clamp<std::int64_t>(2 * kShortRow / t.pitch, 1, t.block_h) : 1;
       t.row_size = round_up(t.run_cells(t.run_h), t.lanes) * w.stride;
+      t.stored_h = t.sets.front().rh_count;
+      t.row_buffers = most_channels * t.axes[1].stride;
+      if (t.row_buffers * t.row_size <= buffered) {
+        t.stored_h = t.axes[1].stride;
+      } else {
+        t.row_buffers = most_channels * t.stored_h;
+      }
       const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks_d * t.blocks_h;
-      t.set_splits = std::clamp<std::int64_t>(wanted / tasks, 1, t.row_sets());
+      t.set_splits = std::clamp<std::int64_t>(wanted / tasks, 1, t.stores());
       const auto rows = static_cast<double>(t.block_d * t.block_h);
       double cost = static_cast<double>(t.panel_d * t.panel_h * t.set_splits) / rows;
       cost += kTaskCells / (rows * static_cast<double>(w.cells()));

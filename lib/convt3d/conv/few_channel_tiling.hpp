@@ -30,19 +30,22 @@ struct FewChannelTiling {
   std::vector<ColumnSet> sets;
   std::int64_t block_d = 1, block_h = 1;  ///< cell rows of a task
   std::int64_t blocks_d = 1, blocks_h = 1;
+  std::int64_t piece = 1, pieces = 1;     ///< cells of a row that all sets go over before the next ones; how many
   std::int64_t panel_d = 1, panel_h = 1;  ///< input rows of a task, halo included
   std::int64_t pitch = 1;                 ///< elements of a panel row
   std::int64_t run_h = 1;                 ///< cell rows of a kernel call: short rows run on into the next ones
   std::int64_t row_size = 1;              ///< elements of an output row buffer
+  std::int64_t stored_h = 1;              ///< residues of h whose rows are stored together, one after the other
+  std::int64_t row_buffers = 1;           ///< of the channels of a set, for these residues
   std::int64_t set_splits = 1;            ///< tasks that share a block of cells, each with its own output rows
 
-  /// Sets that follow one another and make the same output rows, which only one task may do.
-  std::int64_t sets_per_row() const { return axes[2].stride / sets.front().rw_count; }
-  std::int64_t row_sets() const { return static_cast<std::int64_t>(sets.size()) / sets_per_row(); }
+  /// Sets that follow one another and make the output rows that are stored together, which only one task may do.
+  std::int64_t sets_per_store() const { return stored_h / sets.front().rh_count * (axes[2].stride / sets.front().rw_count); }
+  std::int64_t stores() const { return static_cast<std::int64_t>(sets.size()) / sets_per_store(); }
   /// With room for the last row's vectors to read on.
   std::int64_t panel_size() const { return ci * panel_d * panel_h * pitch + lanes + axes[2].shifts(); }
   /// Cells of a kernel call of `rows` cell rows; those between rows are halo, computed and left alone.
-  std::int64_t run_cells(std::int64_t rows) const { return (rows - 1) * pitch + axes[2].cells(); }
+  std::int64_t run_cells(std::int64_t rows) const { return (rows - 1) * pitch + piece; }
 };
 
 /// Whether a zero weight stands for a tap that some column of a set lacks. Along h a set runs over the e that any of its

@@ -20,6 +20,8 @@ class PackedEpilogue {
   /// What an epilogue of so many functions takes.
   static std::int64_t bytes(int functions, std::int64_t channels, std::int64_t groups, Isa isa);
 
+  bool empty() const { return steps_.empty(); }
+
   /// A staging row values[x*lanes + lane], x < count, of one vector of channels: those from `first` on of a group.
   void on_lanes(std::int64_t group, std::int64_t first, T* values, std::int64_t count) const {
     for (const Step& step : steps_) {

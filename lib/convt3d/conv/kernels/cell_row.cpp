@@ -6,18 +6,19 @@
 // stay in registers over the whole reduction. Registers: columns*nv accumulators + nv inputs + 1 weight.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convt3d/conv/kernels/cell_row.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
 #include <cstdint>
-#include <cstring>
 
 #include "convt3d/conv/kernels/kernels.hpp"
-#include "convt3d/conv/kernels/partial-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace convt3d::kernels::HWY_NAMESPACE {
 namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int most_vectors(int columns) {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
@@ -106,9 +107,12 @@ void micro_kernel(const CellRowArgs<T>& args, std::int64_t first, T* phases) {
     for (int v = 0; v < nv; ++v) acc[v][p] = hn::Set(d, args.init[p]);
   }
   const T* weights = args.weights;
+  const std::int64_t ahead = args.ahead != nullptr ? args.ahead_part : nv;
   for (std::int64_t row = 0; row < args.row_count; ++row) {
     const T* source = args.input + args.rows[row] + first;
     for (std::int64_t c = 0; c < args.channels; ++c, source += args.channel_stride) {
+      for (std::int64_t v = ahead; v < nv; v += args.ahead_parts)
+        hwy::Prefetch(args.ahead + c * args.ahead_stride + first + v * kLanes);
       for (std::int64_t e = 0; e < args.shifts; ++e, weights += columns) {
         V x[nv];
 #pragma GCC unroll 16
@@ -174,65 +178,10 @@ void cell_row(const CellRowArgs<T>& args) {
   }
 }
 
-template <typename T>
-void copy_row(const T* source, T* target, std::int64_t count) {
-  const hn::ScalableTag<T> d;
-  constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
-  std::int64_t x = 0;
-  for (; x + kLanes <= count; x += kLanes) hn::StoreU(hn::LoadU(d, source + x), d, target + x);
-  if (x < count) store_first(load_first(d, source + x, count - x), d, target + x, count - x);
-}
-
-/// The first `past` elements at `waiting`, then those at `source`.
-template <class D, typename T = hn::TFromD<D>>
-HWY_INLINE hn::Vec<D> joined(D d, const T* waiting, std::int64_t past, const T* source) {
-#if CONVT3D_MASKED_MEMORY
-  const auto first = hn::FirstN(d, static_cast<std::size_t>(past));
-  return hn::IfThenElse(first, hn::Load(d, waiting), hn::MaskedLoad(hn::Not(first), d, source - past));
-#else
-  HWY_ALIGN T lanes[hn::MaxLanes(d)];
-  for (std::int64_t i = 0; i < static_cast<std::int64_t>(hn::MaxLanes(d)); ++i)
-    lanes[i] = i < past ? waiting[i] : source[i - past];
-  return hn::Load(d, lanes);
-#endif
-}
-
-/// Whole vectors that are aligned go past the caches. A part of one before them is joined with what waits, or stored as
-/// usual; a part behind them waits.
-template <typename T>
-void stream_row(const T* source, T* target, std::int64_t count, RowStream<T>& stream) {
-  const hn::ScalableTag<T> d;
-  constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
-  const auto past = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(target) / sizeof(T)) % kLanes;
-  const std::int64_t head = past == 0 ? 0 : kLanes - past;
-  if (stream.end != target) flush(stream);
-  if (count < head + kLanes) {  // too short to matter
-    flush(stream);
-    copy_row(source, target, count);
-    return;
-  }
-  if (head > 0) {
-    if (stream.waiting > 0) {
-      hn::Stream(joined(d, stream.values, past, source), d, target - past);
-    } else {
-      store_first(load_first(d, source, head), d, target, head);
-    }
-  }
-  std::int64_t x = head;
-  for (; x + kLanes <= count; x += kLanes) hn::Stream(hn::LoadU(d, source + x), d, target + x);
-  hn::Store(load_first(d, source + x, count - x), d, stream.values);
-  stream.waiting = count - x;
-  stream.end = target + count;
-}
-
 }  // namespace
 
 inline constexpr CellRowFn<float> kCellRowF32 = cell_row<float>;
 inline constexpr CellRowFn<double> kCellRowF64 = cell_row<double>;
-inline constexpr CopyRowFn<float> kCopyRowF32 = copy_row<float>;
-inline constexpr CopyRowFn<double> kCopyRowF64 = copy_row<double>;
-inline constexpr StreamRowFn<float> kStreamRowF32 = stream_row<float>;
-inline constexpr StreamRowFn<double> kStreamRowF64 = stream_row<double>;
 
 }  // namespace convt3d::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -249,22 +198,6 @@ CellRowFn<float> cell_row<float>(Isa isa) {
 template <>
 CellRowFn<double> cell_row<double>(Isa isa) {
   CONVT3D_FOR_ISA(isa, kCellRowF64)
-}
-template <>
-CopyRowFn<float> copy_row<float>(Isa isa) {
-  CONVT3D_FOR_ISA(isa, kCopyRowF32)
-}
-template <>
-CopyRowFn<double> copy_row<double>(Isa isa) {
-  CONVT3D_FOR_ISA(isa, kCopyRowF64)
-}
-template <>
-StreamRowFn<float> stream_row<float>(Isa isa) {
-  CONVT3D_FOR_ISA(isa, kStreamRowF32)
-}
-template <>
-StreamRowFn<double> stream_row<double>(Isa isa) {
-  CONVT3D_FOR_ISA(isa, kStreamRowF64)
 }
 
 }  // namespace convt3d::kernels

@@ -178,6 +178,11 @@ struct CellRowArgs {
   int interleave = 1;           ///< columns that lie next to each other in a target row; divides `columns`
   std::int64_t step = 1;        ///< outputs from one cell to the next
   T* const* targets = nullptr;  ///< one row per `interleave` columns
+  /// What will be wanted soon: cells of channel c at ahead + c*ahead_stride. A call asks for vector `ahead_part` of each
+  /// block that registers hold, and every ahead_parts-th after it. Null for nothing.
+  const T* ahead = nullptr;
+  std::int64_t ahead_stride = 0;
+  std::int64_t ahead_part = 0, ahead_parts = 1;
 };
 
 /// The numbers of columns there are kernels for, and the vectors of cells each holds in registers at most.
@@ -225,6 +230,24 @@ template <typename T>
 using StreamRowFn = void (*)(const T* source, T* target, std::int64_t count, RowStream<T>& stream);
 template <typename T>
 StreamRowFn<T> stream_row(Isa isa);
+
+/// Rows of `count` elements that follow one another in a target: of rows [first, first + rows), row i from source + i %
+/// sides
+/// * side_stride + i / sides * stride. The source has room for a vector behind each row.
+template <typename T>
+struct StoreRowsArgs {
+  const T* source = nullptr;
+  std::int64_t sides = 1, side_stride = 0;
+  std::int64_t stride = 0;
+  std::int64_t first = 0, rows = 0;
+  std::int64_t count = 0;
+  T* target = nullptr;
+  RowStream<T>* stream = nullptr;  ///< past the caches; null: through them
+};
+template <typename T>
+using StoreRowsFn = void (*)(const StoreRowsArgs<T>&);
+template <typename T>
+StoreRowsFn<T> store_rows(Isa isa);
 
 /// The type of a place in a row of T that a kernel gathers from: as wide as T.
 template <typename T>
