@@ -60,13 +60,21 @@ bool has_kernel(std::int64_t columns) {
          std::end(kernels::kCellColumns);
 }
 
-// FMA units against load ports, each two a cycle; the two overlap, but not quite. Then the columns' rows are interleaved.
-double column_cycles(int columns, double reads, double run, bool wide) {
+namespace {
+
+// FMA units against load ports, each two a cycle; the two overlap, but not quite.
+double product_cycles(int columns, double reads, double run, bool wide) {
   const double most = std::max(1, std::min(8, (wide ? 31 : 15) / (columns + 1)));
   const double vectors = run / std::ceil(run / most);
   const double fma = std::max(8.0, columns * vectors);  // 4 cycles from one to the next of a sum
   const double loads = 2 * vectors + columns;           // an unaligned load touches two lines
-  return 1.3 * (reads * (std::max(fma, loads) + 0.2 * std::min(fma, loads)) / vectors / 2 + 6 * columns);
+  return reads * (std::max(fma, loads) + 0.2 * std::min(fma, loads)) / vectors / 2;
+}
+
+}  // namespace
+
+double column_cycles(int columns, double reads, double run, bool wide) {
+  return 1.3 * (product_cycles(columns, reads, run, wide) + 6 * columns);
 }
 
 double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
@@ -78,7 +86,8 @@ double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
     for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) reads_d += t.axes[0].reads(rd, 1, e);
   }
   reads_d *= t.inside_d / static_cast<double>(t.axes[0].stride);
-  return column_cycles(set.columns(), reads_h * reads_d * static_cast<double>(t.axes[2].shifts() * t.ci), run, wide);
+  const double reads = reads_h * reads_d * static_cast<double>(t.axes[2].shifts() * t.ci);
+  return 1.2 * product_cycles(set.columns(), reads, run, wide) + 5 * set.columns();
 }
 
 bool has_zeros(const FewChannelTiling& t) {
