@@ -10,7 +10,11 @@
 //
 // The (co, rh, rw) that share their inputs are the columns of one kernel call (kernels/cell_row.cpp): all rw, and as many rh
 // and co as registers allow. A residue without a tap at some e has a zero weight there. Rows come out interleaved over rw in
-// a buffer of the first cache and are then copied to the output, past the caches where it is large.
+// a buffer of the first cache, wait there for those of the other rh, and are then copied to the output in its order, past
+// the caches where it is large.
+//
+// Where each row of input serves one row of outputs (1x1x1 layers) and has many channels, all columns go over a piece of it
+// that stays in L2, while the next piece is asked for from memory.
 #include <algorithm>
 #include <array>
 #include <limits>

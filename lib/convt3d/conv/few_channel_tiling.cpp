@@ -63,7 +63,7 @@ bool has_kernel(std::int64_t columns) {
 namespace {
 
 // FMA units against load ports, each two a cycle; the two overlap, but not quite.
-double product_cycles(int columns, double reads, double run, bool wide) {
+double vector_cycles(int columns, double reads, double run, bool wide) {
   const double most = std::max(1, std::min(8, (wide ? 31 : 15) / (columns + 1)));
   const double vectors = run / std::ceil(run / most);
   const double fma = std::max(8.0, columns * vectors);  // 4 cycles from one to the next of a sum
@@ -74,7 +74,7 @@ double product_cycles(int columns, double reads, double run, bool wide) {
 }  // namespace
 
 double column_cycles(int columns, double reads, double run, bool wide) {
-  return 1.3 * (product_cycles(columns, reads, run, wide) + 6 * columns);
+  return 1.3 * (vector_cycles(columns, reads, run, wide) + 6 * columns);
 }
 
 double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
@@ -87,7 +87,7 @@ double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
   }
   reads_d *= t.inside_d / static_cast<double>(t.axes[0].stride);
   const double reads = reads_h * reads_d * static_cast<double>(t.axes[2].shifts() * t.ci);
-  return 1.2 * product_cycles(set.columns(), reads, run, wide) + 5 * set.columns();
+  return 1.2 * vector_cycles(set.columns(), reads, run, wide) + 5 * set.columns();
 }
 
 bool has_zeros(const FewChannelTiling& t) {
