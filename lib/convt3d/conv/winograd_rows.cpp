@@ -67,7 +67,7 @@ class WinogradRows final : public Prepared {
 
  private:
   struct Scratch {
-    kernels::RowPlaces* places;  ///< of a plane's rows
+    kernels::RowPlaces* places;  ///< of a plane's rows, first of the input, then of the output
     std::int64_t rows;           ///< of these
     float* panel;                ///< of a channel: [d][row of a tile, slot][x]
     float* lines;                ///< these transformed along d: [point d][ci][tile d][row of a tile, slot][x]
@@ -123,7 +123,7 @@ class WinogradRows final : public Prepared {
     block.last_set = static_cast<std::size_t>(sets * (split + 1) / t.splits);
 
     std::fill_n(scratch.panel, t.panel_floats(), 0.0F);
-    scratch.rows = place_rows(args.input_box, block, scratch.places);
+    scratch.rows = place_input_rows(args.input_box, block, scratch.places);
     for (std::int64_t ci = 0; ci < t.ci; ++ci) {
       pack_panel(args, block, ci, scratch);
       transform_d(block, ci, scratch);
@@ -144,7 +144,7 @@ class WinogradRows final : public Prepared {
   }
 
   /// Where the rows of a plane of the input that lie in the volume go to in a plane of the panel.
-  std::int64_t place_rows(const Box3& box, const Block& block, kernels::RowPlaces* places) const {
+  std::int64_t place_input_rows(const Box3& box, const Block& block, kernels::RowPlaces* places) const {
     const WinogradRowsTiling& t = tiling_;
     const std::int64_t first_ih = t.h.cells.begin + t.h.first_of_run(block.first_h) + t.h.cells.lowest;
     const std::int64_t begin_w = block.first_w + t.w.lowest;
@@ -315,10 +315,11 @@ class WinogradRows final : public Prepared {
 
   /// Aᵀ on d, and the rows of one set to their places, in the output's order. With a channel's first row go the planes of
   /// those rd that have no taps.
-  void store(const RunArgs& args, const Block& block, const WinogradRowsSet& set, const Scratch& scratch) const {
+  void store(const RunArgs& args, const Block& block, const WinogradRowsSet& set, Scratch scratch) const {
     const WinogradRowsTiling& t = tiling_;
     const std::int64_t rh_count = t.residues_h.count();
     const std::int64_t size = t.h.scheme.outputs * t.row;
+    PlaneRows placed{};
     for (std::int64_t row = set.first, end = 0; row < set.first + set.count; row = end) {
       end = std::min((row / rh_count + 1) * rh_count, set.first + set.count);
       TaskDigits digits(row);
@@ -332,66 +333,99 @@ class WinogradRows final : public Prepared {
                  .target_inner = t.lanes,
                  .inner = (end - row) * size / t.lanes,
                  .init = weights_.bias(rows.co)});
-      store_planes(args, block, rows, t.residues_d.residue(rd), scratch.staging, scratch);
+      if (rows.first != placed.first || rows.end != placed.end) {
+        scratch.rows = place_output_rows(args.output_box, block, rows, scratch.places);
+        placed = rows;
+      }
+      store_planes(args, block, rows.co, t.residues_d.residue(rd), scratch.staging, scratch);
       if (rd > 0 || t.residues_d.all()) continue;
       for (std::int64_t r = 0; r < t.d.cells.stride; ++r) {
-        if (t.residues_d.place(r) < 0) store_planes(args, block, rows, r, nullptr, scratch);
+        if (t.residues_d.place(r) < 0) store_planes(args, block, rows.co, r, nullptr, scratch);
       }
     }
   }
 
-  /// Staging [output d][rh][output h][tile d, tile h, x, rw], or null for the bias alone, to the planes of residue rd.
-  void store_planes(const RunArgs& args, const Block& block, const PlaneRows& rows, std::int64_t rd, float* staging,
-                    const Scratch& scratch) const {
-    const WinogradRowsTiling& t = tiling_;
-    for (std::int64_t i = 0; i < t.d.scheme.outputs; ++i) {
-      for (std::int64_t td = 0; td < block.tiles_d; ++td) {
-        const std::int64_t cell = t.d.cells.begin + t.d.first_cell(block.first_d + td) + i * t.d.step;
-        const std::int64_t od = t.d.cells.output_of(cell, rd);
-        if (od < args.wanted.begin || od >= args.wanted.end) continue;
-        const std::int64_t plane = i * t.residues_h.count() * t.h.scheme.outputs * t.row;
-        const std::int64_t tiles = td * block.tiles_h * t.pitch * t.residues_w.count();
-        store_rows(args, block, rows, od, staging == nullptr ? nullptr : staging + plane + tiles, scratch);
-      }
-    }
+  /// Output columns of a block that lie in the volume.
+  struct Columns {
+    std::int64_t skipped;  ///< before them
+    std::int64_t first, count;
+  };
+
+  Columns columns_of(const Box3& box, const Block& block) const {
+    const CellAxis& w = tiling_.w;
+    const std::int64_t begin = w.output_of(block.first_w, 0), first = std::max(begin, box.begin.w);
+    return {.skipped = first - begin,
+            .first = first - box.begin.w,
+            .count = std::min(begin + block.cells_w * w.stride, box.end.w) - first};
   }
 
-  /// Staging [rh][output h][tile h, x, rw], or null, to rows of one plane.
-  void store_rows(const RunArgs& args, const Block& block, const PlaneRows& rows, std::int64_t od, float* staging,
-                  const Scratch& scratch) const {
+  static constexpr std::int64_t kNoSource = -1;  ///< of a row that is the bias
+
+  /// Where a plane's rows lie in staging [rh][output h][tile h, x, rw], and go to in a plane of the output, in its order.
+  std::int64_t place_output_rows(const Box3& box, const Block& block, const PlaneRows& rows,
+                                 kernels::RowPlaces* places) const {
     const WinogradRowsTiling& t = tiling_;
-    const Box3& box = args.output_box;
-    const Extent3 have = box.extent();
-    float* const plane =
-        static_cast<float*>(args.output) + ((block.n * problem_.co + rows.co) * have.d + od - box.begin.d) * have.h * have.w;
-    const std::int64_t begin_w = t.w.output_of(block.first_w, 0);
-    const std::int64_t first = std::max(begin_w, box.begin.w);
-    const std::int64_t count = std::min(begin_w + block.cells_w * t.w.stride, box.end.w) - first;
-    if (count <= 0) return;
-    RowStream stream;
+    const Columns columns = columns_of(box, block);
+    std::int64_t count = 0;
     for (std::int64_t th = 0; th < block.tiles_h; ++th) {
+      const std::int64_t first_cell = t.h.cells.begin + t.h.first_cell(block.first_h + th);
       for (std::int64_t j = 0; j < t.h.scheme.outputs; ++j) {
-        const std::int64_t cell = t.h.cells.begin + t.h.first_cell(block.first_h + th) + j * t.h.step;
         for (std::int64_t rh = 0; rh < t.h.cells.stride; ++rh) {
-          const std::int64_t oh = t.h.cells.output_of(cell, rh), place = t.residues_h.place(rh);
+          const std::int64_t oh = t.h.cells.output_of(first_cell + j * t.h.step, rh), place = t.residues_h.place(rh);
           if (oh < box.begin.h || oh >= box.end.h || !rows.has(place)) continue;
-          float* row = nullptr;
-          if (staging != nullptr && place >= 0) {
-            row = staging + ((place - rows.first) * t.h.scheme.outputs + j) * t.row + th * t.pitch * t.residues_w.count();
-          }
-          if (row == nullptr || !t.residues_w.all()) row = spread_row(row, block.cells_w, rows.co, scratch);
-          float* const from = row + first - begin_w;
-          epilogue_.on_row(rows.co, from, count);
-          float* const to = plane + (oh - box.begin.h) * have.w + first - box.begin.w;
-          if (args.stream) {
-            stream_row_(from, to, count, stream);
-          } else {
-            copy_row_(from, to, count);
-          }
+          const std::int64_t source =
+              ((place - rows.first) * t.h.scheme.outputs + j) * t.row + th * t.pitch * t.residues_w.count();
+          places[count++] = {.source = place < 0 ? kNoSource : source + (t.residues_w.all() ? columns.skipped : 0),
+                             .target = (oh - box.begin.h) * box.extent().w + columns.first};
         }
       }
     }
+    return count;
+  }
+
+  /// Staging [output d][rh][output h][tile d, tile h, x, rw], or null for the bias alone, to the planes of residue rd.
+  void store_planes(const RunArgs& args, const Block& block, std::int64_t co, std::int64_t rd, float* staging,
+                    const Scratch& scratch) const {
+    const WinogradRowsTiling& t = tiling_;
+    const Box3& box = args.output_box;
+    const Extent3 have = box.extent();
+    RowStream stream;
+    for (std::int64_t td = 0; td < block.tiles_d; ++td) {
+      for (std::int64_t i = 0; i < t.d.scheme.outputs; ++i) {
+        const std::int64_t cell = t.d.cells.begin + t.d.first_cell(block.first_d + td) + i * t.d.step;
+        const std::int64_t od = t.d.cells.output_of(cell, rd);
+        if (od < args.wanted.begin || od >= args.wanted.end) continue;
+        const std::int64_t from =
+            i * t.residues_h.count() * t.h.scheme.outputs * t.row + td * block.tiles_h * t.pitch * t.residues_w.count();
+        float* const plane =
+            static_cast<float*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
+        store_rows(args, block, co, staging == nullptr ? nullptr : staging + from, plane, stream, scratch);
+      }
+    }
     kernels::flush(stream);
+  }
+
+  /// The rows of one plane from staging, or null, to their places.
+  void store_rows(const RunArgs& args, const Block& block, std::int64_t co, float* staging, float* plane, RowStream& stream,
+                  const Scratch& scratch) const {
+    const WinogradRowsTiling& t = tiling_;
+    const Columns columns = columns_of(args.output_box, block);
+    const bool as_they_are = staging != nullptr && t.residues_h.all() && t.residues_w.all();
+    for (std::int64_t r = 0; r < scratch.rows; ++r) {
+      const kernels::RowPlaces& places = scratch.places[r];
+      float* from = staging == nullptr || places.source == kNoSource ? nullptr : staging + places.source;
+      if (from == nullptr || !t.residues_w.all()) from = spread_row(from, block.cells_w, co, scratch) + columns.skipped;
+      epilogue_.on_row(co, from, columns.count);
+      if (args.stream) {
+        stream_row_(from, plane + places.target, columns.count, stream);
+      } else if (!as_they_are) {
+        copy_row_(from, plane + places.target, columns.count);
+      }
+    }
+    if (as_they_are && !args.stream) {
+      copy_rows_(
+          {.source = staging, .target = plane, .places = scratch.places, .rows = scratch.rows, .count = columns.count});
+    }
   }
 
   /// A row [x, rw], or null for none, with the bias for what has no tap.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -69,8 +70,8 @@ struct WinogradRowsTiling {
   /// Points of d that are multiplied at once, and those that are there at once.
   std::int64_t most_grouped() const { return groups_d.back().count; }
   std::int64_t points_kept() const { return by_sets ? d.scheme.points() : most_grouped(); }
-  /// Rows of a panel's plane.
-  std::int64_t most_places() const { return h.scheme.outputs * slots; }
+  /// Rows of a panel's plane, or of a plane of the output.
+  std::int64_t most_places() const { return h.scheme.outputs * std::max(slots, block_h * h.cells.stride); }
   /// Cells of a kernel call for so many tiles; those between rows are halo, computed and left alone.
   std::int64_t run_cells(std::int64_t tiles) const { return (tiles - 1) * pitch + block_w; }
   /// Slots that rows of kind j < scheme.outputs of the tiles have: row i = j + q*outputs of a tile is kind j of the tile

@@ -5,10 +5,10 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include <cmath>
 #include <cstdint>
 
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/kernels/partial-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace convt3d::kernels::HWY_NAMESPACE {
@@ -16,7 +16,7 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Whole vectors, the last of which overlaps the one before; rows shorter than one element by element.
+/// Whole vectors, the last of which overlaps the one before; of shorter rows a part of one.
 template <typename T>
 bool copy_rows(const CopyRowsArgs<T>& args) {
   const hn::ScalableTag<T> d;
@@ -24,29 +24,24 @@ bool copy_rows(const CopyRowsArgs<T>& args) {
   constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
   const auto most = hn::Set(d, args.limit);
   auto within = hn::Eq(most, most);
-  bool short_within = true;
   for (std::int64_t row = 0; row < args.rows; ++row) {
     const T* source = args.source + args.places[row].source;
     T* target = args.target + args.places[row].target;
     for (std::int64_t x = 0; x < args.count && args.ahead != 0; x += kLine) hwy::Prefetch(source + args.ahead + x);
-    const auto copy = [&](std::int64_t x) {
-      const auto values = hn::LoadU(d, source + x);
+    const auto look_at = [&](auto values) {
       within = hn::And(within, hn::Le(hn::Abs(values), most));
-      hn::StoreU(values, d, target + x);
+      return values;
     };
-    std::int64_t x = 0;
-    for (; x + kLanes <= args.count; x += kLanes) copy(x);
-    if (x == args.count) continue;
-    if (x > 0) {
-      copy(args.count - kLanes);
+    if (args.count < kLanes) {
+      store_first(look_at(load_first(d, source, args.count)), d, target, args.count);
       continue;
     }
-    for (; x < args.count; ++x) {
-      short_within = short_within && std::abs(source[x]) <= args.limit;
-      target[x] = source[x];
-    }
+    const auto copy = [&](std::int64_t x) { hn::StoreU(look_at(hn::LoadU(d, source + x)), d, target + x); };
+    std::int64_t x = 0;
+    for (; x + kLanes <= args.count; x += kLanes) copy(x);
+    if (x < args.count) copy(args.count - kLanes);
   }
-  return short_within && hn::AllTrue(d, within);
+  return hn::AllTrue(d, within);
 }
 
 }  // namespace
