@@ -410,19 +410,22 @@ class WinogradRows final : public Prepared {
                   const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
     const Columns columns = columns_of(args.output_box, block);
-    const bool as_they_are = staging != nullptr && t.residues_h.all() && t.residues_w.all();
+    // Short rows are not worth the joining of their ends that going past the caches takes.
+    constexpr std::int64_t kLongRow = 32;
+    const bool streams = args.stream && columns.count >= kLongRow;
+    const bool as_they_are = staging != nullptr && t.residues_h.all() && t.residues_w.all() && !streams;
     for (std::int64_t r = 0; r < scratch.rows; ++r) {
       const kernels::RowPlaces& places = scratch.places[r];
       float* from = staging == nullptr || places.source == kNoSource ? nullptr : staging + places.source;
       if (from == nullptr || !t.residues_w.all()) from = spread_row(from, block.cells_w, co, scratch) + columns.skipped;
       epilogue_.on_row(co, from, columns.count);
-      if (args.stream) {
+      if (streams) {
         stream_row_(from, plane + places.target, columns.count, stream);
       } else if (!as_they_are) {
         copy_row_(from, plane + places.target, columns.count);
       }
     }
-    if (as_they_are && !args.stream) {
+    if (as_they_are) {
       copy_rows_(
           {.source = staging, .target = plane, .places = scratch.places, .rows = scratch.rows, .count = columns.count});
     }
