@@ -91,11 +91,11 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   const double odd = is_one_sum<T>(t, p) ? 17 : 20;
   const double store = t.blocks.w > 1 ? 30 : p.output.w % t.lanes != 0 ? odd : 8;
   const double storing = store * positions * real(p.stride.d * p.stride.h * p.stride.w) * vectors;
-  const double splits = real(t.splits);
+  const double share = std::min(1.0, real(ceil_div(t.chunks, t.splits) * t.nr) / vectors);  // of the longest split
   constexpr double kTask = 3000;
-  double cycles = (products + traffic + storing) / splits + packing + kTask;
+  double cycles = (products + traffic + storing) * share + packing + kTask;
   cycles *= std::max(1.0, working_set / (0.5 * real(query.machine.l2_bytes)));
-  const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w) * splits;
+  const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w * t.splits);
   return std::ceil(tasks / query.threads) * cycles / kClock + 5e-6;
 }
 
@@ -132,14 +132,16 @@ DirectTiling direct_tiling(const Query& query) {
         t.block = {ceil_div(all.d, std::min(cut_d, all.d)), ceil_div(all.h, std::min(cut_h, all.h)), ceil_div(all.w, cut_w)};
         t.blocks = {ceil_div(all.d, t.block.d), ceil_div(all.h, t.block.h), ceil_div(all.w, t.block.w)};
         const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w;
-        t.splits = std::clamp<std::int64_t>(wanted_tasks / tasks, 1, t.chunks);
-        for (const bool flat : {true, false}) {
-          if (flat && !may_run_on(t)) continue;
-          shape_panel(t, flat);
-          const double seconds = direct_seconds<T>(t, query);
-          if (seconds >= best) continue;
-          best = seconds;
-          chosen = t;
+        for (const std::int64_t splits : {std::int64_t{1}, std::clamp<std::int64_t>(wanted_tasks / tasks, 1, t.chunks)}) {
+          t.splits = splits;
+          for (const bool flat : {true, false}) {
+            if (flat && !may_run_on(t)) continue;
+            shape_panel(t, flat);
+            const double seconds = direct_seconds<T>(t, query);
+            if (seconds >= best) continue;
+            best = seconds;
+            chosen = t;
+          }
         }
       }
     }
