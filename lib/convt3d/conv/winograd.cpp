@@ -151,7 +151,7 @@ class Winograd final : public Prepared {
                  const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
     float* panel = scratch.panels + v % t.panels * (t.panel_size / t.panels);
-    if (t.panels == 1 || view == t.views.front()) pack_panel(args, block, v, panel);
+    if (t.views.size() == 1 || view == t.views.front()) pack_panel(args, block, v, panel);
     transforms_.input(block, view, v, panel, scratch.points, scratch.lines);
   }
 

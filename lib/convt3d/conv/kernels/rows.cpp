@@ -31,10 +31,32 @@ void pack_plain(const PackArgs<T>& args, std::int64_t c) {
 
 void pack_f64(const PackArgs<double>& args) { pack_plain(args, 0); }
 
+/// At most a vector of channels, with zeros up to a vector, a square of channels x voxels at a time.
+void pack_padded(const PackArgs<float>& args) {
+  const Tag d;
+  for (std::int64_t x = 0; x < args.count; x += kLanes) {
+    const std::int64_t columns = std::min(kLanes, args.count - x);
+    V r[kLanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) {
+      r[i] = hn::Zero(d);
+      if (i >= args.channels) continue;
+      const float* const source = args.source + i * args.channel_stride + x;
+      r[i] = columns == kLanes ? hn::LoadU(d, source) : load_first(d, source, columns);
+    }
+    transpose(d, r);
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) {
+      if (i < columns) hn::StoreU(r[i], d, args.target + (x + i) * args.ld);
+    }
+  }
+}
+
 /// A square of channels x voxels at a time. Of channels that are left over, a few go one by one, more of them with some that
-/// have gone before; those that fill no vector one by one.
+/// have gone before; those that fill no vector one by one, but where zeros are to follow them.
 void pack_f32(const PackArgs<float>& args) {
   const Tag d;
+  if (args.channels < kLanes && args.padded_channels == kLanes) return pack_padded(args);
   const std::int64_t left = args.channels % kLanes;
   const bool again = args.channels > kLanes && left >= 4;
   const std::int64_t packed = args.channels - (again ? 0 : left);
