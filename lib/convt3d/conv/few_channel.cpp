@@ -359,7 +359,7 @@ double seconds(const Query& query) {
       const bool exceeds = elements * static_cast<std::int64_t>(sizeof(zero)) > 16 * query.machine.l2_bytes;
       return exceeds ? each * static_cast<double>(elements) * sizeof(zero) / 4 : 0.0;
     };
-    const double memory = moved(output_size(p), 0.4) + (t.pieces > 1 ? 0 : moved(input_size(p), 1.15));
+    const double memory = moved(output_size(p), 0.4) + (t.pieces > 1 ? 0 : moved(input_size(p), 0.9));
     const double calls =
         200 * rows / static_cast<double>(t.run_h) * static_cast<double>(t.sets.size()) * static_cast<double>(t.pieces);
     return (cycles * vectors + calls + packing + stored + memory) / (kClock * query.threads) + 5e-6;
