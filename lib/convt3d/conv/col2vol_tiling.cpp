@@ -115,7 +115,7 @@ std::optional<Col2VolTiling> col2vol_tiling(const Query& query, std::string& rea
   t.ld = t.ci % 64 == 0 ? t.ci + t.lanes : t.ci;  // off the powers of two that make voxels compete for one cache set
   constexpr std::int64_t kMostBytes = std::int64_t{4} << 20;  // of scratch
   t.line = std::max((w.input - 1) * w.stride / w.dilation + w.kernel, (w.output - 1 + w.padding) / w.dilation + 1);
-  if (w.dilation * t.line > kMostBytes) {
+  if (w.dilation * t.line > kMostBytes || h.input > kMostBytes / h.kernel) {
     reason = kTooLarge;
     return std::nullopt;
   }
