@@ -74,7 +74,7 @@ double vector_cycles(int columns, double reads, double run, bool wide) {
 }  // namespace
 
 double column_cycles(int columns, double reads, double run, bool wide) {
-  return 1.3 * (vector_cycles(columns, reads, run, wide) + 6 * columns);
+  return 1.1 * vector_cycles(columns, reads, run, wide) + 8 * columns;
 }
 
 double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {

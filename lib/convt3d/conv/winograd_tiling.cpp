@@ -176,7 +176,7 @@ namespace {
 double real(std::int64_t value) { return static_cast<double>(value); }
 
 /// The cycles below are measured where nothing else ran; the other algorithms' estimates are so many times what they take.
-constexpr double kMargin = 1.25;
+constexpr double kMargin = 1.2;
 
 /// What one run may count on of L3: a virtual machine may report all of a socket's, in parts that others use.
 double usable_l3(const Machine& machine) { return real(std::min(machine.l3_bytes, std::int64_t{32} << 20)); }
