@@ -223,7 +223,11 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
   // Blocks at the end are cut, which shortens the whole where one thread does them, or there are many.
   const double whole = real(t.d.tiles * t.h.tiles) / real(t.blocks_d * t.block_d * t.blocks_h * t.block_h);
   const double full = query.threads == 1 || tasks >= 8 * query.threads ? whole : 1;
-  return std::ceil(tasks / query.threads) * full * cycles / real(t.splits) / kClock + 5e-6;
+  // An input beyond the caches arrives row by row, each from another page: cycles an element.
+  const double input_size =
+      real(query.problem.n * query.problem.ci) * real(query.problem.input.d * query.problem.input.h * query.problem.input.w);
+  const double memory = input_size * 4 > 16 * l2 ? 0.7 * input_size / query.threads : 0;
+  return (std::ceil(tasks / query.threads) * full * cycles / real(t.splits) + memory) / kClock + 5e-6;
 }
 
 std::optional<WinogradRowsTiling> winograd_rows_tiling(const Query& query, std::string& reason) {
