@@ -42,9 +42,12 @@ def main():
     seed, count = map(int, sys.argv[1:])
     generator = random.Random(seed)
     print("# name  N Cin Cout G  D H W  kd kh kw  sd sh sw  pd ph pw  opd oph opw  dd dh dw")
-    shapes = (shape for shape in iter(lambda: draw(generator), ...) if shape)
-    for number in range(1, count + 1):
-        print(f"R{number}", *next(shapes))
+    number = 0
+    while number < count:
+        shape = draw(generator)
+        if shape:
+            number += 1
+            print(f"R{number}", *shape)
 
 
 if __name__ == "__main__":

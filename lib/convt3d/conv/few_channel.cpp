@@ -338,32 +338,8 @@ std::string rejects(const Query& query) {
 }
 
 double seconds(const Query& query) {
-  return with_tiling(query, [&](const FewChannelTiling& t, auto zero) {
-    const bool wide = is_wide(query.machine.isa);
-    double cycles = 0;
-    for (const ColumnSet& set : t.sets) cycles += set_cycles(t, set, wide);
-    const Problem& p = query.problem;
-    const auto rows = static_cast<double>(p.n * p.groups * t.axes[0].stride * t.axes[0].cells() * t.axes[1].cells());
-    // Short rows run on, halo included; a row in pieces begins each with a vector.
-    const std::int64_t run = t.run_h * t.pitch;
-    const double vectors = rows * static_cast<double>(t.pieces * ceil_div(run, t.lanes)) / static_cast<double>(t.run_h);
-    // Rows are packed with what neighbouring blocks pack as well, but for those that are read where they lie.
-    const bool packs = has_zeros(t) || t.axes[0].shifts() * t.axes[1].shifts() * t.axes[2].shifts() > 1;
-    const auto packed = packs ? static_cast<double>(p.n * p.groups * t.blocks_d * t.blocks_h * t.set_splits * t.ci *
-                                                    t.panel_d * t.panel_h * t.pieces)
-                              : 0.0;
-    const double packing = packed * (17 + 5 * static_cast<double>(t.pitch) / static_cast<double>(t.lanes));
-    const double stored = 4 * static_cast<double>(p.n * p.co * p.output.d * p.output.h * t.pieces);
-    // What memory adds, in cycles an element.
-    const auto moved = [&](std::int64_t elements, double each) {
-      const bool exceeds = elements * static_cast<std::int64_t>(sizeof(zero)) > 16 * query.machine.l2_bytes;
-      return exceeds ? each * static_cast<double>(elements) * sizeof(zero) / 4 : 0.0;
-    };
-    const double memory = moved(output_size(p), 0.4) + (t.pieces > 1 ? 0 : moved(input_size(p), 0.9));
-    const double calls =
-        200 * rows / static_cast<double>(t.run_h) * static_cast<double>(t.sets.size()) * static_cast<double>(t.pieces);
-    return (cycles * vectors + calls + packing + stored + memory) / (kClock * query.threads) + 5e-6;
-  });
+  return with_tiling(query,
+                     [&](const FewChannelTiling& t, auto zero) { return few_channel_seconds<decltype(zero)>(t, query); });
 }
 
 std::vector<LedgerEntry> ledger(const Query& query) {

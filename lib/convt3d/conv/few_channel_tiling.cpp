@@ -11,6 +11,39 @@
 namespace convt3d {
 namespace {
 
+/// Channels of a row, where it serves no other row: all sets of columns go over a piece of it that stays in L2, while the
+/// next one is asked for. Shorter rows stay there as they are.
+std::int64_t piece_of(const FewChannelTiling& t, std::int64_t l2) {
+  const auto& [d, h, w] = t.axes;
+  const bool alone = d.shifts() * h.shifts() * w.shifts() * d.stride * h.stride == 1;
+  if (!alone || t.ci * w.cells() <= l2 / 4) return w.cells();
+  constexpr std::int64_t kMost = 288;
+  return std::min(w.cells(), round_up(ceil_div(w.cells(), ceil_div(w.cells(), kMost)), 3 * t.lanes));
+}
+
+// FMA units against load ports, each two a cycle; the two overlap, but not quite.
+double vector_cycles(int columns, double reads, double run, bool wide) {
+  const double most = std::max(1, std::min(8, (wide ? 31 : 15) / (columns + 1)));
+  const double vectors = run / std::ceil(run / most);
+  const double fma = std::max(8.0, columns * vectors);  // 4 cycles from one to the next of a sum
+  const double loads = 2 * vectors + columns;           // an unaligned load touches two lines
+  return reads * (std::max(fma, loads) + 0.2 * std::min(fma, loads)) / vectors / 2;
+}
+
+/// Time of a vector of cells for one set and one residue of d, in cycles; `wide` where there are 32 registers.
+double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
+  const std::int64_t cells = t.axes[2].cells() < kShortRow ? 2 * kShortRow : t.piece;  // where rows are enough
+  const auto run = static_cast<double>(ceil_div(cells, t.lanes));
+  double reads_h = 0, reads_d = 0;  // of h, and of d on average over its residues
+  for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) reads_h += t.axes[1].reads(set.rh, set.rh_count, e);
+  for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
+    for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) reads_d += t.axes[0].reads(rd, 1, e);
+  }
+  reads_d *= t.inside_d / static_cast<double>(t.axes[0].stride);
+  const double reads = reads_h * reads_d * static_cast<double>(t.axes[2].shifts() * t.ci);
+  return 1.2 * vector_cycles(set.columns(), reads, run, wide) + 5 * set.columns();
+}
+
 /// The cheapest way to cut channels and residues into sets of a size that there is a kernel for.
 std::vector<ColumnSet> choose_sets(const FewChannelTiling& t, bool wide) {
   const std::int64_t sh = t.axes[1].stride;
@@ -43,16 +76,6 @@ std::vector<ColumnSet> choose_sets(const FewChannelTiling& t, bool wide) {
   return chosen;
 }
 
-/// Channels of a row, where it serves no other row: all sets of columns go over a piece of it that stays in L2, while the
-/// next one is asked for. Shorter rows stay there as they are.
-std::int64_t piece_of(const FewChannelTiling& t, std::int64_t l2) {
-  const auto& [d, h, w] = t.axes;
-  const bool alone = d.shifts() * h.shifts() * w.shifts() * d.stride * h.stride == 1;
-  if (!alone || t.ci * w.cells() <= l2 / 4) return w.cells();
-  constexpr std::int64_t kMost = 288;
-  return std::min(w.cells(), round_up(ceil_div(w.cells(), ceil_div(w.cells(), kMost)), 3 * t.lanes));
-}
-
 }  // namespace
 
 bool has_kernel(std::int64_t columns) {
@@ -60,34 +83,8 @@ bool has_kernel(std::int64_t columns) {
          std::end(kernels::kCellColumns);
 }
 
-namespace {
-
-// FMA units against load ports, each two a cycle; the two overlap, but not quite.
-double vector_cycles(int columns, double reads, double run, bool wide) {
-  const double most = std::max(1, std::min(8, (wide ? 31 : 15) / (columns + 1)));
-  const double vectors = run / std::ceil(run / most);
-  const double fma = std::max(8.0, columns * vectors);  // 4 cycles from one to the next of a sum
-  const double loads = 2 * vectors + columns;           // an unaligned load touches two lines
-  return reads * (std::max(fma, loads) + 0.2 * std::min(fma, loads)) / vectors / 2;
-}
-
-}  // namespace
-
 double column_cycles(int columns, double reads, double run, bool wide) {
   return 1.1 * vector_cycles(columns, reads, run, wide) + 8 * columns;
-}
-
-double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
-  const std::int64_t cells = t.axes[2].cells() < kShortRow ? 2 * kShortRow : t.piece;  // where rows are enough
-  const auto run = static_cast<double>(ceil_div(cells, t.lanes));
-  double reads_h = 0, reads_d = 0;  // of h, and of d on average over its residues
-  for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) reads_h += t.axes[1].reads(set.rh, set.rh_count, e);
-  for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
-    for (std::int64_t e = t.axes[0].lowest; e <= t.axes[0].highest; ++e) reads_d += t.axes[0].reads(rd, 1, e);
-  }
-  reads_d *= t.inside_d / static_cast<double>(t.axes[0].stride);
-  const double reads = reads_h * reads_d * static_cast<double>(t.axes[2].shifts() * t.ci);
-  return 1.2 * vector_cycles(set.columns(), reads, run, wide) + 5 * set.columns();
 }
 
 bool has_zeros(const FewChannelTiling& t) {
@@ -172,6 +169,35 @@ FewChannelTiling few_channel_tiling(const Query& query) {
   return chosen;
 }
 
+// All tasks' cycles, shared among the threads: the kernel's vectors and calls, rows packed and stored, and what memory adds.
+template <typename T>
+double few_channel_seconds(const FewChannelTiling& t, const Query& query) {
+  const Problem& p = query.problem;
+  const auto real = [](std::int64_t value) { return static_cast<double>(value); };
+  double cycles = 0;
+  for (const ColumnSet& set : t.sets) cycles += set_cycles(t, set, is_wide(query.machine.isa));
+  const double rows = real(p.n * p.groups * t.axes[0].stride * t.axes[0].cells() * t.axes[1].cells());
+  const double runs = rows * real(t.pieces) / real(t.run_h);
+  // Short rows run on, halo included; a row in pieces begins each with a vector.
+  const double vectors = runs * real(ceil_div(t.run_h * t.pitch, t.lanes));
+  // Rows are packed with what neighbouring blocks pack as well, but for those that are read where they lie.
+  const bool packs = has_zeros(t) || t.axes[0].shifts() * t.axes[1].shifts() * t.axes[2].shifts() > 1;
+  const std::int64_t packed =
+      packs ? p.n * p.groups * t.blocks_d * t.blocks_h * t.set_splits * t.ci * t.panel_d * t.panel_h * t.pieces : 0;
+  const double packing = real(packed) * (17 + 5 * real(t.pitch) / real(t.lanes));
+  const double stored = 4 * real(p.n * p.co * p.output.d * p.output.h * t.pieces);
+  // What memory adds, in cycles an element.
+  const auto moved = [&](std::int64_t elements, double each) {
+    const bool exceeds = elements * static_cast<std::int64_t>(sizeof(T)) > 16 * query.machine.l2_bytes;
+    return exceeds ? each * real(elements) * sizeof(T) / 4 : 0.0;
+  };
+  const double memory = moved(output_size(p), 0.4) + (t.pieces > 1 ? 0 : moved(input_size(p), 0.9));
+  const double calls = 200 * runs * real(static_cast<std::int64_t>(t.sets.size()));
+  return (cycles * vectors + calls + packing + stored + memory) / (kClock * query.threads) + 5e-6;
+}
+
+template double few_channel_seconds<float>(const FewChannelTiling&, const Query&);
+template double few_channel_seconds<double>(const FewChannelTiling&, const Query&);
 template FewChannelTiling few_channel_tiling<float>(const Query&);
 template FewChannelTiling few_channel_tiling<double>(const Query&);
 

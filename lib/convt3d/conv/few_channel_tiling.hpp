@@ -63,7 +63,8 @@ bool has_kernel(std::int64_t columns);
 /// vectors; `wide` where there are 32 registers.
 double column_cycles(int columns, double reads, double run, bool wide);
 
-/// Time of a vector of cells for one set and one residue of d, in cycles; `wide` where there are 32 registers.
-double set_cycles(const FewChannelTiling& tiling, const ColumnSet& set, bool wide);
+/// Estimated seconds of one run.
+template <typename T>
+double few_channel_seconds(const FewChannelTiling& tiling, const Query& query);
 
 }  // namespace convt3d

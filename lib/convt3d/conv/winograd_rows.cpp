@@ -31,14 +31,12 @@
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
-#include "convt3d/conv/packed_epilogue.hpp"
+#include "convt3d/conv/winograd_rows_output.hpp"
 #include "convt3d/conv/winograd_rows_tiling.hpp"
 #include "convt3d/conv/winograd_rows_weights.hpp"
 
 namespace convt3d {
 namespace {
-
-using RowStream = kernels::RowStream<float>;
 
 class WinogradRows final : public Prepared {
  public:
@@ -49,7 +47,7 @@ class WinogradRows final : public Prepared {
         threads_(plan.threads),
         tiling_(tiling),
         weights_(plan.problem, tiling, plan.threads, weight, bias),
-        epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
+        output_(plan, tiling_, weights_, epilogue),
         pool_(static_cast<std::size_t>(scratch_bytes(tiling))) {}
 
   static std::int64_t scratch_bytes(const WinogradRowsTiling& t) {
@@ -68,7 +66,7 @@ class WinogradRows final : public Prepared {
  private:
   struct Scratch {
     kernels::RowPlaces* places;  ///< of a plane's rows, first of the input, then of the output
-    std::int64_t rows;           ///< of these
+    std::int64_t rows;           ///< of the input's
     float* panel;                ///< of a channel: [d][row of a tile, slot][x]
     float* lines;                ///< these transformed along d: [point d][ci][tile d][row of a tile, slot][x]
     float* points;               ///< V of a group of points of d: [point d][point h][ci][tile][x]
@@ -76,17 +74,6 @@ class WinogradRows final : public Prepared {
     float* outputs;              ///< these transformed along h: [point d][row][output h][x, rw]
     float* staging;              ///< [output d][rh][output h][x, rw]
     float* output_row;           ///< with the residues of w that have no taps
-  };
-
-  /// A block of tiles of one volume and group, cut to what is wanted.
-  struct Block {
-    std::int64_t n, group;
-    std::int64_t first_d, first_h;  ///< tiles
-    std::int64_t tiles_d, tiles_h;
-    std::int64_t first_w, cells_w;  ///< cells
-    std::size_t first_set, last_set;
-
-    std::int64_t tiles() const { return tiles_d * tiles_h; }
   };
 
   Scratch lay_out(float* memory) const {
@@ -106,7 +93,7 @@ class WinogradRows final : public Prepared {
   void run_task(const RunArgs& args, std::int64_t task, Scratch scratch) const {
     const WinogradRowsTiling& t = tiling_;
     TaskDigits digits(task);
-    Block block{};
+    WinogradRowsBlock block{};
     const std::int64_t split = digits.next(t.splits);
     block.first_w = t.w.begin + digits.next(t.blocks_w) * t.block_w;
     block.cells_w = std::min(t.block_w, t.w.end - block.first_w);
@@ -144,7 +131,7 @@ class WinogradRows final : public Prepared {
   }
 
   /// Where the rows of a plane of the input that lie in the volume go to in a plane of the panel.
-  std::int64_t place_input_rows(const Box3& box, const Block& block, kernels::RowPlaces* places) const {
+  std::int64_t place_input_rows(const Box3& box, const WinogradRowsBlock& block, kernels::RowPlaces* places) const {
     const WinogradRowsTiling& t = tiling_;
     const std::int64_t first_ih = t.h.cells.begin + t.h.first_of_run(block.first_h) + t.h.cells.lowest;
     const std::int64_t begin_w = block.first_w + t.w.lowest;
@@ -162,7 +149,7 @@ class WinogradRows final : public Prepared {
   }
 
   /// Rows of one channel into a panel whose other elements are zero. Columns begin at input column begin + lowest.
-  void pack_panel(const RunArgs& args, const Block& block, std::int64_t ci, const Scratch& scratch) const {
+  void pack_panel(const RunArgs& args, const WinogradRowsBlock& block, std::int64_t ci, const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
     const Box3& box = args.input_box;
     const Extent3 have = box.extent();
@@ -184,7 +171,7 @@ class WinogradRows final : public Prepared {
   }
 
   /// Bᵀ on d of one channel of all tiles.
-  void transform_d(const Block& block, std::int64_t ci, const Scratch& scratch) const {
+  void transform_d(const WinogradRowsBlock& block, std::int64_t ci, const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
     for (std::int64_t td = 0; td < block.tiles_d; ++td) {
       const std::int64_t place = t.d.first_cell(block.first_d + td) - t.d.first_of_run(block.first_d);
@@ -199,7 +186,7 @@ class WinogradRows final : public Prepared {
   }
 
   /// V of a group of points of d. Frequencies that are complex on both axes are split.
-  void transform_h(const Block& block, const PointGroup& group, const Scratch& scratch) const {
+  void transform_h(const WinogradRowsBlock& block, const PointGroup& group, const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
     const std::int64_t run = block.tiles_h * t.pitch;
     for (std::int64_t ci = 0; ci < t.ci; ++ci) {
@@ -223,6 +210,11 @@ class WinogradRows final : public Prepared {
     }
   }
 
+  void store(const RunArgs& args, const WinogradRowsBlock& block, const WinogradRowsSet& set, const Scratch& scratch) const {
+    output_.store(args, block, set, outputs_of(set, scratch),
+                  {.places = scratch.places, .staging = scratch.staging, .row = scratch.output_row});
+  }
+
   float* points_of(const PointGroup& group, const Scratch& scratch) const {
     return scratch.points + (tiling_.by_sets ? group.first * tiling_.h.scheme.points() * tiling_.point_size : 0);
   }
@@ -240,7 +232,7 @@ class WinogradRows final : public Prepared {
   }
 
   /// The products of a group of points of d and one set, and Aᵀ on h.
-  void multiply(const Block& block, std::size_t g, std::size_t s, const Scratch& scratch) const {
+  void multiply(const WinogradRowsBlock& block, std::size_t g, std::size_t s, const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
     const WinogradRowsSet& set = t.sets[s];
     const PointGroup& group = t.groups_d[g];
@@ -273,14 +265,14 @@ class WinogradRows final : public Prepared {
   }
 
   /// The real part, then the imaginary one.
-  void multiply_complex(const Block& block, const WinogradRowsSet& set, const float* points, std::int64_t real,
+  void multiply_complex(const WinogradRowsBlock& block, const WinogradRowsSet& set, const float* points, std::int64_t real,
                         std::int64_t imaginary, const float*& weights, const Scratch& scratch) const {
     multiply_rows(block, set, points, {real, imaginary}, 2, real, weights, scratch);
     multiply_rows(block, set, points, {real, imaginary}, 2, imaginary, weights, scratch);
   }
 
   /// The sum of products of `count` of these points into one point of M. Moves the weights on.
-  void multiply_rows(const Block& block, const WinogradRowsSet& set, const float* points,
+  void multiply_rows(const WinogradRowsBlock& block, const WinogradRowsSet& set, const float* points,
                      const std::array<std::int64_t, 2>& from, std::int64_t count, std::int64_t to, const float*& weights,
                      const Scratch& scratch) const {
     const WinogradRowsTiling& t = tiling_;
@@ -305,144 +297,6 @@ class WinogradRows final : public Prepared {
     weights += count * t.weights_of_point(set);
   }
 
-  /// Some of a channel's rows that share rd, counted among the rh that have taps; with the first of them go those rh that
-  /// have none.
-  struct PlaneRows {
-    std::int64_t co, first, end;
-
-    bool has(std::int64_t place) const { return place < 0 ? first == 0 : place >= first && place < end; }
-  };
-
-  /// Aᵀ on d, and the rows of one set to their places, in the output's order. With a channel's first row go the planes of
-  /// those rd that have no taps.
-  void store(const RunArgs& args, const Block& block, const WinogradRowsSet& set, Scratch scratch) const {
-    const WinogradRowsTiling& t = tiling_;
-    const std::int64_t rh_count = t.residues_h.count();
-    const std::int64_t size = t.h.scheme.outputs * t.row;
-    PlaneRows placed{};
-    for (std::int64_t row = set.first, end = 0; row < set.first + set.count; row = end) {
-      end = std::min((row / rh_count + 1) * rh_count, set.first + set.count);
-      TaskDigits digits(row);
-      const std::int64_t first = digits.next(rh_count), rd = digits.next(t.residues_d.count());
-      const PlaneRows rows{.co = block.group * t.co + digits.rest(), .first = first, .end = first + end - row};
-      output_d_({.source = outputs_of(set, scratch) + (row - set.first) * size,
-                 .source_step = t.outputs_size,
-                 .source_inner = t.lanes,
-                 .target = scratch.staging,
-                 .target_step = rh_count * size,
-                 .target_inner = t.lanes,
-                 .inner = (end - row) * size / t.lanes,
-                 .init = weights_.bias(rows.co)});
-      if (rows.first != placed.first || rows.end != placed.end) {
-        scratch.rows = place_output_rows(args.output_box, block, rows, scratch.places);
-        placed = rows;
-      }
-      store_planes(args, block, rows.co, t.residues_d.residue(rd), scratch.staging, scratch);
-      if (rd > 0 || t.residues_d.all()) continue;
-      for (std::int64_t r = 0; r < t.d.cells.stride; ++r) {
-        if (t.residues_d.place(r) < 0) store_planes(args, block, rows.co, r, nullptr, scratch);
-      }
-    }
-  }
-
-  /// Output columns of a block that lie in the volume.
-  struct Columns {
-    std::int64_t skipped;  ///< before them
-    std::int64_t first, count;
-  };
-
-  Columns columns_of(const Box3& box, const Block& block) const {
-    const CellAxis& w = tiling_.w;
-    const std::int64_t begin = w.output_of(block.first_w, 0), first = std::max(begin, box.begin.w);
-    return {.skipped = first - begin,
-            .first = first - box.begin.w,
-            .count = std::min(begin + block.cells_w * w.stride, box.end.w) - first};
-  }
-
-  static constexpr std::int64_t kNoSource = -1;  ///< of a row that is the bias
-
-  /// Where a plane's rows lie in staging [rh][output h][tile h, x, rw], and go to in a plane of the output, in its order.
-  std::int64_t place_output_rows(const Box3& box, const Block& block, const PlaneRows& rows,
-                                 kernels::RowPlaces* places) const {
-    const WinogradRowsTiling& t = tiling_;
-    const Columns columns = columns_of(box, block);
-    std::int64_t count = 0;
-    for (std::int64_t th = 0; th < block.tiles_h; ++th) {
-      const std::int64_t first_cell = t.h.cells.begin + t.h.first_cell(block.first_h + th);
-      for (std::int64_t j = 0; j < t.h.scheme.outputs; ++j) {
-        for (std::int64_t rh = 0; rh < t.h.cells.stride; ++rh) {
-          const std::int64_t oh = t.h.cells.output_of(first_cell + j * t.h.step, rh), place = t.residues_h.place(rh);
-          if (oh < box.begin.h || oh >= box.end.h || !rows.has(place)) continue;
-          const std::int64_t source =
-              ((place - rows.first) * t.h.scheme.outputs + j) * t.row + th * t.pitch * t.residues_w.count();
-          places[count++] = {.source = place < 0 ? kNoSource : source + (t.residues_w.all() ? columns.skipped : 0),
-                             .target = (oh - box.begin.h) * box.extent().w + columns.first};
-        }
-      }
-    }
-    return count;
-  }
-
-  /// Staging [output d][rh][output h][tile d, tile h, x, rw], or null for the bias alone, to the planes of residue rd.
-  void store_planes(const RunArgs& args, const Block& block, std::int64_t co, std::int64_t rd, float* staging,
-                    const Scratch& scratch) const {
-    const WinogradRowsTiling& t = tiling_;
-    const Box3& box = args.output_box;
-    const Extent3 have = box.extent();
-    RowStream stream;
-    for (std::int64_t td = 0; td < block.tiles_d; ++td) {
-      for (std::int64_t i = 0; i < t.d.scheme.outputs; ++i) {
-        const std::int64_t cell = t.d.cells.begin + t.d.first_cell(block.first_d + td) + i * t.d.step;
-        const std::int64_t od = t.d.cells.output_of(cell, rd);
-        if (od < args.wanted.begin || od >= args.wanted.end) continue;
-        const std::int64_t from =
-            i * t.residues_h.count() * t.h.scheme.outputs * t.row + td * block.tiles_h * t.pitch * t.residues_w.count();
-        float* const plane =
-            static_cast<float*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
-        store_rows(args, block, co, staging == nullptr ? nullptr : staging + from, plane, stream, scratch);
-      }
-    }
-    kernels::flush(stream);
-  }
-
-  /// The rows of one plane from staging, or null, to their places.
-  void store_rows(const RunArgs& args, const Block& block, std::int64_t co, float* staging, float* plane, RowStream& stream,
-                  const Scratch& scratch) const {
-    const WinogradRowsTiling& t = tiling_;
-    const Columns columns = columns_of(args.output_box, block);
-    // Short rows are not worth the joining of their ends that going past the caches takes.
-    constexpr std::int64_t kLongRow = 32;
-    const bool streams = args.stream && columns.count >= kLongRow;
-    const bool as_they_are = staging != nullptr && t.residues_h.all() && t.residues_w.all() && !streams;
-    for (std::int64_t r = 0; r < scratch.rows; ++r) {
-      const kernels::RowPlaces& places = scratch.places[r];
-      float* from = staging == nullptr || places.source == kNoSource ? nullptr : staging + places.source;
-      if (from == nullptr || !t.residues_w.all()) from = spread_row(from, block.cells_w, co, scratch) + columns.skipped;
-      epilogue_.on_row(co, from, columns.count);
-      if (streams) {
-        stream_row_(from, plane + places.target, columns.count, stream);
-      } else if (!as_they_are) {
-        copy_row_(from, plane + places.target, columns.count);
-      }
-    }
-    if (as_they_are) {
-      copy_rows_(
-          {.source = staging, .target = plane, .places = scratch.places, .rows = scratch.rows, .count = columns.count});
-    }
-  }
-
-  /// A row [x, rw], or null for none, with the bias for what has no tap.
-  float* spread_row(const float* row, std::int64_t cells, std::int64_t co, const Scratch& scratch) const {
-    const CellAxis& w = tiling_.w;
-    const TappedResidues& residues = tiling_.residues_w;
-    std::fill_n(scratch.output_row, cells * w.stride, *weights_.bias(co));
-    for (std::int64_t i = 0; i < residues.count() && row != nullptr; ++i) {
-      float* const target = scratch.output_row + residues.residue(i);
-      for (std::int64_t x = 0; x < cells; ++x) target[x * w.stride] = row[x * residues.count() + i];
-    }
-    return scratch.output_row;
-  }
-
   Problem problem_;
   Isa isa_;
   int threads_;
@@ -450,15 +304,12 @@ class WinogradRows final : public Prepared {
   WinogradRowsWeights weights_;
   kernels::LinesFn input_d_ = kernels::winograd_input(isa_, tiling_.d.scheme);
   kernels::LinesFn input_h_ = kernels::winograd_input(isa_, tiling_.h.scheme);
-  kernels::LinesFn output_d_ = kernels::winograd_output(isa_, tiling_.d.scheme);
   kernels::LinesFn output_h_ = kernels::winograd_output(isa_, tiling_.h.scheme);
   kernels::QuadFn split_ = kernels::split_frequencies(isa_);
   kernels::QuadFn join_ = kernels::join_frequencies(isa_);
   kernels::CellRowFn<float> cell_row_ = kernels::cell_row<float>(isa_);
   kernels::CopyRowsFn<float> copy_rows_ = kernels::copy_rows<float>(isa_);
-  kernels::CopyRowFn<float> copy_row_ = kernels::copy_row<float>(isa_);
-  kernels::StreamRowFn<float> stream_row_ = kernels::stream_row<float>(isa_);
-  PackedEpilogue<float> epilogue_;
+  WinogradRowsOutput output_;
   mutable ScratchPool pool_;
 };
 

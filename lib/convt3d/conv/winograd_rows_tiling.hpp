@@ -56,8 +56,7 @@ struct WinogradRowsTiling {
   std::int64_t outputs_size = 1;  ///< elements of all rows of outputs at a point of d
 
   /// Output rows of a cell row, over all channels of a group.
-  std::int64_t rows() const { return co * rows_per_channel(); }
-  std::int64_t rows_per_channel() const { return residues_d.count() * residues_h.count(); }
+  std::int64_t rows() const { return co * residues_d.count() * residues_h.count(); }
   std::int64_t most_rows() const { return sets.front().count; }
   int columns(const WinogradRowsSet& set) const { return static_cast<int>(set.count * residues_w.count()); }
   /// Weights of a set in one product.
