@@ -1,10 +1,13 @@
 // How a packed plan is run: into whose memory, from which threads, on which instruction set, and what it refuses.
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <thread>
 
 #include "support/run.hpp"
@@ -69,6 +72,43 @@ TEST_P(Execute, WritesAllOfTheOutputAndNothingElse) {
     const std::vector<float> output(memory.begin() + kGuard, memory.end() - kGuard);
     EXPECT_EQ(output, run(problem, arrays, variant)) << to_string(variant);  // NaN equals nothing
     EXPECT_EQ(input, input_before) << to_string(variant);
+  }
+}
+
+/// Elements that end where memory begins that may not be touched.
+class BeforeNoMemory {
+ public:
+  explicit BeforeNoMemory(const std::vector<float>& values) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    const std::size_t bytes = values.size() * sizeof(float), pages = (bytes + page - 1) / page * page;
+    size_ = pages + page;
+    memory_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory_ == MAP_FAILED || mprotect(static_cast<char*>(memory_) + pages, page, PROT_NONE) != 0) throw std::bad_alloc();
+    begin_ = static_cast<char*>(memory_) + pages - bytes;
+    std::memcpy(begin_, values.data(), bytes);
+  }
+  ~BeforeNoMemory() { munmap(memory_, size_); }
+  BeforeNoMemory(const BeforeNoMemory&) = delete;
+  BeforeNoMemory& operator=(const BeforeNoMemory&) = delete;
+
+  const void* data() const { return begin_; }
+
+ private:
+  void* memory_;
+  char* begin_;
+  std::size_t size_;
+};
+
+TEST_P(Execute, ReadsNothingBehindTheInput) {
+  const Problem problem = problem_of(GetParam());
+  const Arrays<float> arrays = normal_arrays<float>(problem, 2);
+  const BeforeNoMemory input(arrays.input);
+  std::vector<float> output(static_cast<std::size_t>(convt3d::output_size(problem)));
+  for (const Variant& variant : variants(problem)) {
+    SCOPED_TRACE(to_string(variant));
+    executor_of(plan_of(problem, variant), arrays)
+        .run(input_view(problem, input.data()), output_view(problem, output.data()));
+    EXPECT_EQ(output, run(problem, arrays, variant));
   }
 }
 

@@ -90,6 +90,7 @@ std::span<const Algorithm> algorithms();
 extern const Algorithm kCol2Vol;
 extern const Algorithm kDirect;
 extern const Algorithm kFewChannel;
+extern const Algorithm kGemm;
 extern const Algorithm kGemmBfloat16;
 extern const Algorithm kSeparable;
 extern const Algorithm kWinograd;

@@ -12,9 +12,6 @@
 // and co as registers allow. A residue without a tap at some e has a zero weight there. Rows come out interleaved over rw in
 // a buffer of the first cache, wait there for those of the other rh, and are then copied to the output in its order, past
 // the caches where it is large.
-//
-// Where each row of input serves one row of outputs (1x1x1 layers) and has many channels, all columns go over a piece of it
-// that stays in L2, while the next piece is asked for from memory.
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -69,7 +66,7 @@ class FewChannel final : public Prepared {
   /// A block of cell rows of one volume and group.
   struct Block {
     std::int64_t n, group;
-    std::int64_t d_begin, d_end, h_begin, h_end, w_begin, w_end;  ///< cells
+    std::int64_t d_begin, d_end, h_begin, h_end;  ///< cells
     std::size_t first_set, last_set;
   };
 
@@ -77,8 +74,6 @@ class FewChannel final : public Prepared {
   struct InputRows {
     const T* first = nullptr;
     std::int64_t row_stride = 0, plane_stride = 0, channel_stride = 0;
-    const T* ahead = nullptr;  ///< of the input: the cells that follow a piece of a row
-    std::int64_t ahead_stride = 0;
 
     InputRows at(std::int64_t plane, std::int64_t row) const {
       InputRows rows = *this;
@@ -105,30 +100,21 @@ class FewChannel final : public Prepared {
     if (block.d_begin >= block.d_end) return;
 
     auto* const streams = new (panel + elements(t)) RowStream[static_cast<std::size_t>(t.co)];
-    for (block.w_begin = t.axes[2].begin; block.w_begin < t.axes[2].end; block.w_begin += t.piece) {
-      block.w_end = std::min(block.w_begin + t.piece, t.axes[2].end);
-      Block rest = block;
-      // Vectors go on behind the last row, which they may not behind the input: there only the last plane is packed.
-      Block all_but_last = block;
-      --all_but_last.d_end;
-      if (all_but_last.d_begin < all_but_last.d_end && !in_place(args, block) && in_place(args, all_but_last)) {
-        run_block(args, all_but_last, panel, streams);
-        rest.d_begin = all_but_last.d_end;
-      }
-      run_block(args, rest, panel, streams);
+    // Vectors go on behind the last row, which they may not behind the input: there only the last plane is packed.
+    Block all_but_last = block;
+    --all_but_last.d_end;
+    if (all_but_last.d_begin < all_but_last.d_end && !in_place(args, block) && in_place(args, all_but_last)) {
+      run_block(args, all_but_last, panel, streams);
+      block.d_begin = all_but_last.d_end;
     }
+    run_block(args, block, panel, streams);
     for (std::int64_t co = 0; co < t.co; ++co) kernels::flush(streams[co]);
   }
 
   void run_block(const RunArgs& args, const Block& block, T* panel, RowStream* streams) const {
     const FewChannelTiling& t = tiling_;
-    InputRows input = in_place(args, block) ? rows_in_place(args, block) : rows_of(panel);
+    const InputRows input = in_place(args, block) ? rows_in_place(args, block) : rows_of(panel);
     if (input.first == panel) pack_panel(args, block, panel);
-    if (t.pieces > 1 && (block.w_end < t.axes[2].end || block.d_end < t.axes[0].end)) {
-      const InputRows given = rows_in_place(args, block);
-      input.ahead = given.first + t.piece;
-      input.ahead_stride = given.channel_stride;
-    }
     T* rows = panel + round_up(t.panel_size(), t.lanes);
     for (std::int64_t cd = block.d_begin; cd < block.d_end; ++cd) {
       for (std::int64_t rd = 0; rd < t.axes[0].stride; ++rd) {
@@ -156,8 +142,8 @@ class FewChannel final : public Prepared {
     const Box3& box = args.input_box;
     const Extent3 have = box.extent();
     const InputRows rows{.first = static_cast<const T*>(args.input) +
-                                  (block.n * problem_.ci + block.group * tiling_.ci) * have.d * have.h * have.w +
-                                  block.w_begin + w.lowest - box.begin.w,
+                                  (block.n * problem_.ci + block.group * tiling_.ci) * have.d * have.h * have.w + w.begin +
+                                  w.lowest - box.begin.w,
                          .row_stride = have.w,
                          .plane_stride = have.h * have.w,
                          .channel_stride = have.d * have.h * have.w};
@@ -175,23 +161,23 @@ class FewChannel final : public Prepared {
     if (has_zeros_ || d.shifts() * h.shifts() * w.shifts() > 1 || (t.run_h > 1 && t.pitch != have.w)) return false;
     const bool inside = block.d_begin + d.lowest >= box.begin.d && block.d_end + d.lowest <= box.end.d &&
                         block.h_begin + h.lowest >= box.begin.h && block.h_end + h.lowest <= box.end.h &&
-                        block.w_begin + w.lowest >= box.begin.w && block.w_end + w.lowest <= box.end.w;
+                        w.begin + w.lowest >= box.begin.w && w.end + w.lowest <= box.end.w;
     if (!inside || (t.ci > 8 && have.d * have.h * have.w % 1024 == 0)) return false;
     const InputRows rows = rows_in_place(args, block);
     const T* const last = rows.at(block.d_end - block.d_begin - 1, block.h_end - block.h_begin - 1).first +
-                          (t.ci - 1) * rows.channel_stride + block.w_end - block.w_begin;
+                          (t.ci - 1) * rows.channel_stride + w.cells();
     return static_cast<const T*>(args.input) + problem_.n * problem_.ci * rows.channel_stride - last >= t.lanes;
   }
 
   /// Panel row (d, h) of channel c holds input row (d_begin + lowest + d, h_begin + lowest + h), its column x input column
-  /// w_begin + lowest + x, with zeros outside the volume.
+  /// axes[2].begin + lowest + x, with zeros outside the volume.
   void pack_panel(const RunArgs& args, const Block& block, T* panel) const {
     const FewChannelTiling& t = tiling_;
     const Box3& box = args.input_box;
     const Extent3 have = box.extent();
     const T* source =
         static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * t.ci) * have.d * have.h * have.w;
-    const std::int64_t iw = block.w_begin + t.axes[2].lowest;
+    const std::int64_t iw = t.axes[2].begin + t.axes[2].lowest;
     const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.pitch);
     const std::int64_t last = std::clamp(box.end.w, first, iw + t.pitch);
     const std::int64_t rows = (block.d_end - block.d_begin + t.axes[0].shifts() - 1) * t.panel_h;
@@ -240,14 +226,10 @@ class FewChannel final : public Prepared {
                .weights = reduction.weights + first * rows_h * t.ci * w.shifts() * set.columns(),
                .init = weights_.init(block.group, s),
                .columns = set.columns(),
-               .cells = (count - 1) * t.pitch + block.w_end - block.w_begin,
+               .cells = t.run_cells(count),
                .interleave = static_cast<int>(set.rw_count),
                .step = w.stride,
-               .targets = targets.data(),
-               .ahead = input.ahead,
-               .ahead_stride = input.ahead_stride,
-               .ahead_part = static_cast<std::int64_t>(s - block.first_set),
-               .ahead_parts = static_cast<std::int64_t>(block.last_set - block.first_set)});
+               .targets = targets.data()});
     // Rows are complete with the last residue of w, and stored together with the last one of h.
     if (set.rw + set.rw_count < w.stride || set.rh + set.rh_count < rh_begin + t.stored_h) return;
     const std::int64_t od = t.axes[0].output_of(cd, rd);
@@ -277,13 +259,11 @@ class FewChannel final : public Prepared {
     const std::int64_t co = block.group * t.co + c;
     T* const plane =
         static_cast<T*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
-    const std::int64_t begin = std::max(box.begin.w, w.output_of(block.w_begin, 0));
-    const std::int64_t end = std::min(box.end.w, w.output_of(block.w_end, 0));
-    T* const source = buffers + begin - w.output_of(block.w_begin, 0);
+    T* const source = buffers + box.begin.w - w.output_of(w.begin, 0);
     const std::int64_t stride = t.pitch * w.stride;
     if (!epilogue_.empty()) {
       for (std::int64_t i = first; i < last; ++i)
-        epilogue_.on_row(co, source + i % t.stored_h * t.row_size + i / t.stored_h * stride, end - begin);
+        epilogue_.on_row(co, source + i % t.stored_h * t.row_size + i / t.stored_h * stride, have.w);
     }
     store_rows_({.source = source,
                  .sides = t.stored_h,
@@ -291,8 +271,8 @@ class FewChannel final : public Prepared {
                  .stride = stride,
                  .first = first,
                  .rows = last - first,
-                 .count = end - begin,
-                 .target = plane + (oh + first - box.begin.h) * have.w + begin - box.begin.w,
+                 .count = have.w,
+                 .target = plane + (oh + first - box.begin.h) * have.w,
                  .stream = args.stream ? &stream : nullptr});
   }
 

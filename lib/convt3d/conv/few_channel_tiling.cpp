@@ -11,16 +11,6 @@
 namespace convt3d {
 namespace {
 
-/// Channels of a row, where it serves no other row: all sets of columns go over a piece of it that stays in L2, while the
-/// next one is asked for. Shorter rows stay there as they are.
-std::int64_t piece_of(const FewChannelTiling& t, std::int64_t l2) {
-  const auto& [d, h, w] = t.axes;
-  const bool alone = d.shifts() * h.shifts() * w.shifts() * d.stride * h.stride == 1;
-  if (!alone || t.ci * w.cells() <= l2 / 4) return w.cells();
-  constexpr std::int64_t kMost = 288;
-  return std::min(w.cells(), round_up(ceil_div(w.cells(), ceil_div(w.cells(), kMost)), 3 * t.lanes));
-}
-
 // FMA units against load ports, each two a cycle; the two overlap, but not quite.
 double vector_cycles(int columns, double reads, double run, bool wide) {
   const double most = std::max(1, std::min(8, (wide ? 31 : 15) / (columns + 1)));
@@ -32,7 +22,7 @@ double vector_cycles(int columns, double reads, double run, bool wide) {
 
 /// Time of a vector of cells for one set and one residue of d, in cycles; `wide` where there are 32 registers.
 double set_cycles(const FewChannelTiling& t, const ColumnSet& set, bool wide) {
-  const std::int64_t cells = t.axes[2].cells() < kShortRow ? 2 * kShortRow : t.piece;  // where rows are enough
+  const std::int64_t cells = std::max(t.axes[2].cells(), 2 * kShortRow);
   const auto run = static_cast<double>(ceil_div(cells, t.lanes));
   double reads_h = 0, reads_d = 0;  // of h, and of d on average over its residues
   for (std::int64_t e = t.axes[1].lowest; e <= t.axes[1].highest; ++e) reads_h += t.axes[1].reads(set.rh, set.rh_count, e);
@@ -112,12 +102,10 @@ FewChannelTiling few_channel_tiling(const Query& query) {
   t.co = p.co / p.groups;
   t.lanes = kernels::lanes<T>(query.machine.isa);
   const bool wide = is_wide(query.machine.isa);
-  t.piece = piece_of(t, query.machine.l2_bytes / static_cast<std::int64_t>(sizeof(T)));
-  t.pieces = ceil_div(t.axes[2].cells(), t.piece);
   t.sets = choose_sets(t, wide);
   const CellAxis& w = t.axes[2];
   const bool short_rows = w.cells() < kShortRow;
-  t.pitch = t.piece + w.shifts() - 1;
+  t.pitch = w.cells() + w.shifts() - 1;
   if (!short_rows) {
     t.pitch = round_up(t.pitch, t.lanes);
     // Rows apart from one another in the cache.
@@ -134,10 +122,8 @@ FewChannelTiling few_channel_tiling(const Query& query) {
   constexpr double kTaskCells = 1000;  // starting a task takes as long as packing so many cells
   double best = std::numeric_limits<double>::infinity();
   FewChannelTiling chosen;
-  // A row in pieces is a block of its own, so that streams go on from piece to piece.
-  const std::int64_t most_d = t.pieces > 1 ? 1 : t.axes[0].cells(), most_h = t.pieces > 1 ? 1 : t.axes[1].cells();
-  for (std::int64_t bd = 1; bd < 2 * most_d; bd *= 2) {
-    for (std::int64_t bh = 1; bh < 2 * most_h; bh *= 2) {
+  for (std::int64_t bd = 1; bd < 2 * t.axes[0].cells(); bd *= 2) {
+    for (std::int64_t bh = 1; bh < 2 * t.axes[1].cells(); bh *= 2) {
       t.block_d = std::min(bd, t.axes[0].cells());
       t.block_h = std::min(bh, t.axes[1].cells());
       t.blocks_d = ceil_div(t.axes[0].cells(), t.block_d);
@@ -177,21 +163,21 @@ double few_channel_seconds(const FewChannelTiling& t, const Query& query) {
   double cycles = 0;
   for (const ColumnSet& set : t.sets) cycles += set_cycles(t, set, is_wide(query.machine.isa));
   const double rows = real(p.n * p.groups * t.axes[0].stride * t.axes[0].cells() * t.axes[1].cells());
-  const double runs = rows * real(t.pieces) / real(t.run_h);
-  // Short rows run on, halo included; a row in pieces begins each with a vector.
+  const double runs = rows / real(t.run_h);
+  // Short rows run on, halo included.
   const double vectors = runs * real(ceil_div(t.run_h * t.pitch, t.lanes));
   // Rows are packed with what neighbouring blocks pack as well, but for those that are read where they lie.
   const bool packs = has_zeros(t) || t.axes[0].shifts() * t.axes[1].shifts() * t.axes[2].shifts() > 1;
   const std::int64_t packed =
-      packs ? p.n * p.groups * t.blocks_d * t.blocks_h * t.set_splits * t.ci * t.panel_d * t.panel_h * t.pieces : 0;
+      packs ? p.n * p.groups * t.blocks_d * t.blocks_h * t.set_splits * t.ci * t.panel_d * t.panel_h : 0;
   const double packing = real(packed) * (17 + 5 * real(t.pitch) / real(t.lanes));
-  const double stored = 4 * real(p.n * p.co * p.output.d * p.output.h * t.pieces);
+  const double stored = 4 * real(p.n * p.co * p.output.d * p.output.h);
   // What memory adds, in cycles an element.
   const auto moved = [&](std::int64_t elements, double each) {
     const bool exceeds = elements * static_cast<std::int64_t>(sizeof(T)) > 16 * query.machine.l2_bytes;
     return exceeds ? each * real(elements) * sizeof(T) / 4 : 0.0;
   };
-  const double memory = moved(output_size(p), 0.4) + (t.pieces > 1 ? 0 : moved(input_size(p), 0.9));
+  const double memory = moved(output_size(p), 0.4) + moved(input_size(p), 0.9);
   const double calls = 200 * runs * real(static_cast<std::int64_t>(t.sets.size()));
   return (cycles * vectors + calls + packing + stored + memory) / (kClock * query.threads) + 5e-6;
 }

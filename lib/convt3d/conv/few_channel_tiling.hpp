@@ -30,7 +30,6 @@ struct FewChannelTiling {
   std::vector<ColumnSet> sets;
   std::int64_t block_d = 1, block_h = 1;  ///< cell rows of a task
   std::int64_t blocks_d = 1, blocks_h = 1;
-  std::int64_t piece = 1, pieces = 1;     ///< cells of a row that all sets go over before the next ones; how many
   std::int64_t panel_d = 1, panel_h = 1;  ///< input rows of a task, halo included
   std::int64_t pitch = 1;                 ///< elements of a panel row
   std::int64_t run_h = 1;                 ///< cell rows of a kernel call: short rows run on into the next ones
@@ -45,7 +44,7 @@ struct FewChannelTiling {
   /// With room for the last row's vectors to read on.
   std::int64_t panel_size() const { return ci * panel_d * panel_h * pitch + lanes + axes[2].shifts(); }
   /// Cells of a kernel call of `rows` cell rows; those between rows are halo, computed and left alone.
-  std::int64_t run_cells(std::int64_t rows) const { return (rows - 1) * pitch + piece; }
+  std::int64_t run_cells(std::int64_t rows) const { return (rows - 1) * pitch + axes[2].cells(); }
 };
 
 /// Whether a zero weight stands for a tap that some column of a set lacks. Along h a set runs over the e that any of its

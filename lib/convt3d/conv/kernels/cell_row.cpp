@@ -6,13 +6,13 @@
 // stay in registers over the whole reduction. Registers: columns*nv accumulators + nv inputs + 1 weight.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convt3d/conv/kernels/cell_row.cpp"
-#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
 #include <cstdint>
 
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/kernels/registers-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace convt3d::kernels::HWY_NAMESPACE {
@@ -94,20 +94,6 @@ HWY_INLINE bool store_rows(const CellRowArgs<T>& args, std::int64_t first, const
   return false;
 }
 
-/// Keeps vectors in registers for two or three columns: GCC would load them once more in every multiply-add instead, and of
-/// unaligned loads there is one a cycle. With more columns it does not.
-template <int columns, int nv, class V>
-HWY_INLINE void keep_loaded(V (&x)[nv]) {
-#if HWY_ARCH_X86 && HWY_COMPILER_GCC_ACTUAL
-  if constexpr (columns == 2 || columns == 3) {
-#pragma GCC unroll 16
-    for (int v = 0; v < nv; ++v) asm("" : "+v"(x[v].raw));
-  }
-#else
-  (void)x;
-#endif
-}
-
 template <typename T, int columns, int nv>
 void micro_kernel(const CellRowArgs<T>& args, std::int64_t first, T* phases) {
   const hn::ScalableTag<T> d;
@@ -121,17 +107,14 @@ void micro_kernel(const CellRowArgs<T>& args, std::int64_t first, T* phases) {
     for (int v = 0; v < nv; ++v) acc[v][p] = hn::Set(d, args.init[p]);
   }
   const T* weights = args.weights;
-  const std::int64_t ahead = args.ahead != nullptr ? args.ahead_part : nv;
   for (std::int64_t row = 0; row < args.row_count; ++row) {
     const T* source = args.input + args.rows[row] + first;
     for (std::int64_t c = 0; c < args.channels; ++c, source += args.channel_stride) {
-      for (std::int64_t v = ahead; v < nv; v += args.ahead_parts)
-        hwy::Prefetch(args.ahead + c * args.ahead_stride + first + v * kLanes);
       for (std::int64_t e = 0; e < args.shifts; ++e, weights += columns) {
         V x[nv];
 #pragma GCC unroll 16
         for (int v = 0; v < nv; ++v) x[v] = hn::LoadU(d, source + e + v * kLanes);
-        keep_loaded<columns>(x);
+        if constexpr (columns == 2 || columns == 3) keep_loaded(x);
 #pragma GCC unroll 16
         for (int p = 0; p < columns; ++p) {
           const V w = hn::Set(d, weights[p]);

@@ -1,0 +1,226 @@
+// Layers of 1x1x1 kernels as one matrix product a volume: the channels' voxels stand in rows, and rows of results are sums
+// of rows of inputs:
+//
+//   for co: for x: out[co, x] = bias[co] + Σ_ci in[ci, x] · w[ci, co]                      (x: all voxels of a volume)
+//
+// Lanes along x, so that nothing is transposed: rows are read, and results added up, where they lie. Little is computed with
+// what is read, so that all is about the way from memory:
+// 1. The voxels are cut into pieces, a piece into strips as wide as registers hold for one set of columns (output channels,
+//    kernels/row_product.cpp). Over the inputs of a strip, which stay in L2, go all sets of columns, and ask meanwhile for
+//    those of the next strip: all rows are read side by side, a strip at a time, each as one stream.
+// 2. Very many channels of the input are taken in chunks, whose sums are added to the results.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "convt3d/base/checked.hpp"
+#include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/direct_tiling.hpp"
+#include "convt3d/conv/gemm_tiling.hpp"
+#include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/packed_epilogue.hpp"
+
+namespace convt3d {
+namespace {
+
+template <typename T>
+class Gemm final : public Prepared {
+ public:
+  Gemm(const Plan& plan, const T* weight, const T* bias, const Epilogue& epilogue)
+      : problem_(plan.problem),
+        isa_(plan.machine.isa),
+        threads_(plan.threads),
+        tiling_(gemm_tiling<T>({plan.problem, plan.machine, plan.threads})),
+        weights_(static_cast<std::size_t>(elements(plan.problem)) * sizeof(T)),
+        epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
+        pool_(scratch_bytes(tiling_)) {
+    pack_weights(weight, bias);
+  }
+
+  /// Weights [group][set][ci][column], then the bias.
+  static std::int64_t elements(const Problem& p) { return p.ci * (p.co / p.groups) + p.co; }
+
+  static std::size_t scratch_bytes(const GemmTiling& t) {
+    return static_cast<std::size_t>(t.packed_size() + t.tail_size()) * sizeof(T);
+  }
+
+  void run(const RunArgs& args) const override {
+    const GemmTiling& t = tiling_;
+    const std::int64_t cells = (args.wanted.end - args.wanted.begin) * problem_.output.h * problem_.output.w;
+    const std::int64_t pieces = ceil_div(cells, t.piece);
+    run_tasks(threads_, problem_.n * problem_.groups * pieces * t.blocks, pool_, args.observer,
+              [&](std::int64_t task, void* scratch) { run_task(args, task, pieces, static_cast<T*>(scratch)); });
+  }
+
+ private:
+  /// One task: a piece of one volume, for some output channels of a group. Rows lie `input_stride` and `output_stride`
+  /// apart.
+  struct Block {
+    std::int64_t group;
+    std::size_t first_set, last_set;
+    std::int64_t first_channel, channels;  ///< of the group's outputs
+    const T* input;
+    std::int64_t input_stride;
+    const T* input_end;  ///< of all volumes
+    T* output;
+    std::int64_t output_stride;
+    std::int64_t cells;
+    T* packed;  ///< a strip's inputs, where its last vectors would go on behind the input
+    T* tail;    ///< results of the last strip, whose vectors may go on behind its last cell
+  };
+
+  void pack_weights(const T* weight, const T* bias) {
+    const GemmTiling& t = tiling_;
+    T* target = static_cast<T*>(weights_.data());
+    for (std::int64_t group = 0; group < problem_.groups; ++group) {
+      for (const GemmSet& set : t.sets) {
+        for (std::int64_t c = 0; c < t.ci; ++c) {
+          for (std::int64_t p = 0; p < set.count; ++p) *target++ = weight[(group * t.ci + c) * t.co + set.first + p];
+        }
+      }
+    }
+    for (std::int64_t co = 0; co < problem_.co; ++co) *target++ = bias != nullptr ? bias[co] : T{0};
+  }
+
+  const T* weights_of(std::int64_t group, const GemmSet& set) const {
+    return static_cast<const T*>(weights_.data()) + (group * tiling_.co + set.first) * tiling_.ci;
+  }
+  const T* bias_of(std::int64_t channel) const {
+    return static_cast<const T*>(weights_.data()) + problem_.co * tiling_.ci + channel;
+  }
+
+  void run_task(const RunArgs& args, std::int64_t task, std::int64_t pieces, T* scratch) const {
+    const GemmTiling& t = tiling_;
+    TaskDigits digits(task);
+    const std::int64_t first_set = digits.next(t.blocks) * t.sets_of_block;
+    const std::int64_t begin = digits.next(pieces) * t.piece;
+    const std::int64_t group = digits.next(problem_.groups), n = digits.rest();
+    const std::int64_t plane = problem_.output.h * problem_.output.w;
+    Block block{};
+    block.group = group;
+    block.first_set = static_cast<std::size_t>(first_set);
+    block.last_set = std::min(t.sets.size(), static_cast<std::size_t>(first_set + t.sets_of_block));
+    block.first_channel = t.sets[block.first_set].first;
+    block.channels = t.sets[block.last_set - 1].end() - block.first_channel;
+    block.input_stride = args.input_box.extent().d * plane;
+    block.output_stride = args.output_box.extent().d * plane;
+    block.input = static_cast<const T*>(args.input) + (n * problem_.ci + group * t.ci) * block.input_stride +
+                  (args.wanted.begin - args.input_box.begin.d) * plane + begin;
+    block.input_end = static_cast<const T*>(args.input) + problem_.n * problem_.ci * block.input_stride;
+    block.output = static_cast<T*>(args.output) +
+                   (n * problem_.co + group * t.co + block.first_channel) * block.output_stride +
+                   (args.wanted.begin - args.output_box.begin.d) * plane + begin;
+    block.cells = std::min(t.piece, (args.wanted.end - args.wanted.begin) * plane - begin);
+    block.packed = scratch;
+    block.tail = scratch + t.packed_size();
+    for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
+      for (std::int64_t x = 0; x < block.cells; x += t.strip) run_strip(block, chunk, x);
+    }
+    finish(block);
+  }
+
+  /// A chunk of the input's channels of the strip at x.
+  void run_strip(const Block& block, std::int64_t chunk, std::int64_t x) const {
+    const GemmTiling& t = tiling_;
+    const std::int64_t c = t.chunk_begin(chunk), channels = t.chunk_begin(chunk + 1) - c;
+    const std::int64_t count = std::min(t.strip, block.cells - x);
+    kernels::RowProductArgs<T> args{.input = block.input + c * block.input_stride + x,
+                                    .channel_stride = block.input_stride,
+                                    .channels = channels,
+                                    .weights = nullptr,
+                                    .init = nullptr,
+                                    .columns = 1,
+                                    .vectors = ceil_div(count, t.lanes),
+                                    .target = nullptr,
+                                    .target_stride = count < t.strip ? t.strip : block.output_stride,
+                                    .ahead = nullptr};
+    args.ahead = args.input + t.strip + t.lanes;
+    if (block.input_end - args.input < (channels - 1) * block.input_stride + args.vectors * t.lanes) {
+      gather_({.source = args.input,
+               .channel_stride = args.channel_stride,
+               .channels = channels,
+               .count = count,
+               .target = block.packed,
+               .pitch = t.strip});
+      args.input = block.packed;
+      args.channel_stride = t.strip;
+      args.ahead = nullptr;
+    }
+    const auto sets = static_cast<std::int64_t>(block.last_set - block.first_set);
+    for (std::int64_t i = 0; i < sets; ++i) {
+      const GemmSet& set = t.sets[block.first_set + static_cast<std::size_t>(i)];
+      args.columns = static_cast<int>(set.count);
+      args.weights = weights_of(block.group, set) + c * set.count;
+      args.init = chunk == 0 ? bias_of(block.group * t.co + set.first) : nullptr;
+      args.target =
+          (count < t.strip ? block.tail : block.output + x) + (set.first - block.first_channel) * args.target_stride;
+      args.ahead_begin = channels * i / sets;
+      args.ahead_end = args.ahead == nullptr ? args.ahead_begin : channels * (i + 1) / sets;
+      row_product_(args);
+    }
+  }
+
+  void finish(const Block& block) const {
+    const std::int64_t tail = block.cells % tiling_.strip;
+    for (std::int64_t c = 0; c < block.channels; ++c) {
+      T* const row = block.output + c * block.output_stride;
+      if (tail > 0) copy_row_(block.tail + c * tiling_.strip, row + block.cells - tail, tail);
+      if (!epilogue_.empty()) epilogue_.on_row(block.group * tiling_.co + block.first_channel + c, row, block.cells);
+    }
+  }
+
+  Problem problem_;
+  Isa isa_;
+  int threads_;
+  GemmTiling tiling_;
+  Buffer weights_;
+  kernels::RowProductFn<T> row_product_ = kernels::row_product<T>(isa_);
+  kernels::GatherRowsFn<T> gather_ = kernels::gather_rows<T>(isa_);
+  kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
+  PackedEpilogue<T> epilogue_;
+  mutable ScratchPool pool_;
+};
+
+template <typename Function>
+auto with_tiling(const Query& query, Function&& function) {
+  if (query.problem.dtype == DType::kFloat64) return function(gemm_tiling<double>(query), double{});
+  return function(gemm_tiling<float>(query), float{});
+}
+
+std::string rejects(const Query& query) { return not_voxel_by_voxel(query.problem); }
+
+double seconds(const Query& query) {
+  return with_tiling(query, [&](const GemmTiling& t, auto zero) { return gemm_seconds<decltype(zero)>(t, query); });
+}
+
+std::vector<LedgerEntry> ledger(const Query& query) {
+  return with_tiling(query, [&](const GemmTiling& t, auto zero) {
+    using T = decltype(zero);
+    return std::vector<LedgerEntry>{
+        {"packed weights", Buffer::taken(Gemm<T>::elements(query.problem) * static_cast<std::int64_t>(sizeof(T)))},
+        {"strips", query.threads * Buffer::taken(static_cast<std::int64_t>(Gemm<T>::scratch_bytes(t)))}};
+  });
+}
+
+PlaneReach reach(const Query& query) { return phase_reach(query.problem); }
+
+std::string tiles(const Query& query) {
+  return with_tiling(query, [](const GemmTiling& t, auto) {
+    return "pieces of " + std::to_string(t.piece) + " voxels, " + std::to_string(t.sets.front().count) +
+           " output channels at a time";
+  });
+}
+
+std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
+  if (plan.problem.dtype == DType::kFloat64) {
+    return std::make_unique<Gemm<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias),
+                                          epilogue);
+  }
+  return std::make_unique<Gemm<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias), epilogue);
+}
+
+}  // namespace
+
+constexpr Algorithm kGemm = {"gemm", rejects, seconds, ledger, reach, tiles, prepare};
+
+}  // namespace convt3d

@@ -1,0 +1,92 @@
+#include "convt3d/conv/gemm_tiling.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "convt3d/base/checked.hpp"
+#include "convt3d/conv/kernels/kernels.hpp"
+
+namespace convt3d {
+namespace {
+
+/// As few sets of columns as there are kernels for, of nearly equal numbers.
+std::vector<GemmSet> even_sets(std::int64_t channels, bool wide) {
+  const std::int64_t count = ceil_div(channels, kernels::most_row_columns(wide));
+  std::vector<GemmSet> sets;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t first = channels * i / count;
+    sets.push_back({first, channels * (i + 1) / count - first});
+  }
+  return sets;
+}
+
+}  // namespace
+
+template <typename T>
+GemmTiling gemm_tiling(const Query& query) {
+  const Problem& p = query.problem;
+  const bool wide = is_wide(query.machine.isa);
+  GemmTiling t;
+  t.ci = p.ci / p.groups;
+  t.co = p.co / p.groups;
+  t.lanes = kernels::lanes<T>(query.machine.isa);
+  t.sets = even_sets(t.co, wide);
+  const std::int64_t most = ceil_div(t.co, static_cast<std::int64_t>(t.sets.size()));
+  const std::int64_t cells = p.output.d * p.output.h * p.output.w;
+  t.strip = std::min<std::int64_t>(kernels::row_vectors(static_cast<int>(most), wide), ceil_div(cells, t.lanes)) * t.lanes;
+
+  constexpr std::int64_t kMostTerms = 512;  // as in direct's products
+  t.chunks = ceil_div(t.ci, kMostTerms);
+
+  // A block's weights keep to half of L2, its results to a quarter.
+  const std::int64_t half = query.machine.l2_bytes / 2 / static_cast<std::int64_t>(sizeof(T));
+  const auto sets = static_cast<std::int64_t>(t.sets.size());
+  t.blocks = ceil_div(sets, std::clamp<std::int64_t>(half / t.ci, most, 256) / most);
+  t.sets_of_block = ceil_div(sets, t.blocks);
+  t.blocks = ceil_div(sets, t.sets_of_block);
+  t.channels_of_block = std::min(t.co, t.sets_of_block * most);
+  const std::int64_t most_cells = std::clamp<std::int64_t>(half / 2 / t.channels_of_block, 4 * t.strip, 4096);
+  const std::int64_t others = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks;
+  const std::int64_t wanted = query.threads == 1 ? 1 : ceil_div(4 * query.threads, others);
+  const std::int64_t pieces = std::max(ceil_div(cells, most_cells), std::min(wanted, ceil_div(cells, 4 * t.strip)));
+  t.piece = round_up(ceil_div(cells, pieces), t.strip);
+  return t;
+}
+
+template <typename T>
+double gemm_seconds(const GemmTiling& t, const Query& query) {
+  const Problem& p = query.problem;
+  const auto real = [](std::int64_t value) { return static_cast<double>(value); };
+  const std::int64_t cells = p.output.d * p.output.h * p.output.w;
+  const double vectors = real(t.strip) / real(t.lanes);
+  double cycles = 0;  // of a strip
+  for (const GemmSet& set : t.sets) {
+    const double fma = std::max(8.0, real(set.count) * vectors);
+    const double loads = 2 * vectors + real(set.count);  // an unaligned load touches two lines
+    cycles += real(t.ci) * std::max(fma, loads) / 2 + real(t.chunks) * (30 + real(set.count) * vectors);
+  }
+  const double strips = real(p.n * p.groups * ceil_div(cells, t.strip));
+  const double computing = strips * cycles;
+  // What exceeds the caches, in cycles an element; it comes and goes while others are computed, but not quite.
+  const auto moved = [&](std::int64_t elements, double each) {
+    const std::int64_t bytes = elements * static_cast<std::int64_t>(sizeof(T));
+    return bytes > 16 * query.machine.l2_bytes ? each * real(bytes) / 4 : 0.0;
+  };
+  const double memory = moved(input_size(p), 0.45) + moved(output_size(p), 0.4);
+  const double both = std::max(computing, memory) + 0.35 * std::min(computing, memory);
+  return both / (kClock * query.threads) + 5e-6;
+}
+
+std::string not_voxel_by_voxel(const Problem& p) {
+  if (is_strided(p)) return kNoInputStride;
+  if (p.kernel != Extent3(1) || p.stride != Extent3(1)) return "not a layer of 1x1x1 kernels with stride 1";
+  if (p.input != p.output) return "padding";
+  return "";
+}
+
+template GemmTiling gemm_tiling<float>(const Query&);
+template GemmTiling gemm_tiling<double>(const Query&);
+template double gemm_seconds<float>(const GemmTiling&, const Query&);
+template double gemm_seconds<double>(const GemmTiling&, const Query&);
+
+}  // namespace convt3d
