@@ -93,7 +93,8 @@ std::vector<Case> cases() {
       }
     }
   }
-  // Rows long and wide enough for blocks of several tasks; short ones; and the usual strided layers.
+  // Rows long and wide enough for blocks of several tasks; short ones; the usual strided layers; a kernel that reaches far
+  // over the rows, whose taps along w direct takes one by one.
   const auto add = [&](std::int64_t ci, std::int64_t co, std::int64_t k, std::int64_t s, std::int64_t p, Extent3 input) {
     all.push_back({{.in_channels = ci, .out_channels = co, .kernel_size = k, .stride = s, .padding = p}, input, 1});
   };
@@ -103,6 +104,7 @@ std::vector<Case> cases() {
   add(5, 16, 4, 2, 1, {8, 8, 8});
   add(1, 40, 4, 4, 0, {8, 12, 40});
   add(1, 1, 3, 2, 1, {9, 9, 33});
+  add(24, 40, 5, 2, 4, {3, 4, 14});
   return all;
 }
 
@@ -167,6 +169,13 @@ void expect_reference() {
 TEST(Convolution, MatchesReference) { expect_reference<float>(); }
 
 TEST(Convolution, MatchesReferenceInFloat64) { expect_reference<double>(); }
+
+TEST(Convolution, TakesTapsAlongWOneByOneWhereMostAreOutside) {
+  const Case last = cases().back();
+  const Problem problem = problem_of(last, convt3d::DType::kFloat32);
+  for (const convt3d::Isa isa : convt3d::available_isas())
+    EXPECT_NE(plan_of(problem, {isa, "direct"}).tiles.find("each tap along w"), std::string::npos) << name_of_case(last);
+}
 
 TEST(Convolution, GivesTheSameBitsForAnyThreadsAndTiles) {
   std::uint64_t seed = 500;

@@ -114,6 +114,7 @@ INSTANTIATE_TEST_SUITE_P(
         NamedProblem{"k2s2", {.in_channels = 64, .out_channels = 32, .kernel_size = 2, .stride = 2}, {8, 8, 8}},
         NamedProblem{"grouped", {.in_channels = 48, .out_channels = 24, .kernel_size = 3, .groups = 4}, {7, 8, 9}},
         NamedProblem{"to_one", {.in_channels = 20, .out_channels = 1, .kernel_size = 5, .stride = 2}, {8, 9, 20}},
+        NamedProblem{"beyond_rows", {.in_channels = 32, .out_channels = 32, .kernel_size = 4}, {4, 12, 11}},
         NamedProblem{"scan", {.in_channels = 1, .out_channels = 1, .kernel_size = 5, .stride = 2}, {21, 23, 150}},
         NamedProblem{
             "depthwise", {.in_channels = 64, .out_channels = 64, .kernel_size = 4, .stride = 2, .groups = 64}, {6, 7, 8}}),

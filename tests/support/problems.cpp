@@ -245,6 +245,26 @@ void append_group_sweep(Problems& list) {
                   {3, 4, 2}});
 }
 
+/// Kernels that reach far over the ends of short rows: direct takes each tap along w on its own. Of more terms than a part
+/// has, with phases, groups, and with taps that reach no input at all.
+void append_kernels_beyond_rows(Problems& list) {
+  list.push_back(
+      {"beyond_rows_k5", {.in_channels = 24, .out_channels = 40, .kernel_size = 5, .padding = {1, 0, 2}}, {2, 4, 5}});
+  list.push_back(
+      {"beyond_rows_k7s2",
+       {.in_channels = 48, .out_channels = 36, .kernel_size = {2, 4, 7}, .stride = {1, 2, 2}, .padding = {0, 1, 0}},
+       {3, 4, 8},
+       2});
+  list.push_back(
+      {"beyond_rows_groups",
+       {.in_channels = 32, .out_channels = 66, .kernel_size = 4, .padding = {2, 0, 1}, .groups = 2, .dilation = 2},
+       {2, 3, 9}});
+  list.push_back(
+      {"beyond_rows_and_padding",
+       {.in_channels = 20, .out_channels = 33, .kernel_size = {3, 3, 5}, .padding = {1, 0, 6}, .dilation = {1, 2, 3}},
+       {4, 3, 4}});
+}
+
 Problems make_list() {
   Problems list;
   append_pytorch_samples(list);
@@ -254,6 +274,7 @@ Problems make_list() {
   append_channel_sweep(list);
   append_row_sweep(list);
   append_group_sweep(list);
+  append_kernels_beyond_rows(list);
   return list;
 }
 

@@ -12,28 +12,96 @@ namespace {
 /// A short row may be run on into the next one, so that the product has enough positions to amortise its weights: with one
 /// copy of the panel per column shift, each cut to the block's width, a tap's positions are contiguous across rows. But then
 /// no taps outside the volume along h are left out.
-bool may_run_on(const DirectTiling& t) {
-  return t.block.w <= 20 && t.block.h > 1 && t.axes[1].stride == 1 && t.axes[2].stride == 1;
+bool may_run_on(const DirectTiling& t, const Extent3& block) {
+  return !t.crop && block.w <= 20 && block.h > 1 && t.axes[1].stride == 1 && t.axes[2].stride == 1;
 }
+
+/// Output channels in chunks of at most so many vectors.
+void set_chunks(DirectTiling& t, std::int64_t most) {
+  const std::int64_t vectors = ceil_div(t.co, t.lanes);
+  t.nr = std::min(vectors, most);
+  t.chunks = ceil_div(vectors, t.nr);
+}
+
+/// Off the powers of two that make columns compete for one cache set.
+std::int64_t off_powers_of_two(std::int64_t ld, std::int64_t lanes) { return ld % 64 == 0 ? ld + lanes : ld; }
 
 void shape_panel(DirectTiling& t, bool flat) {
   t.flat = flat;
   t.shifts = t.flat ? t.axes[2].halo() + 1 : 1;
   t.panel = {t.axes[0].span(t.block.d), t.axes[1].span(t.block.h), t.flat ? t.block.w : t.axes[2].span(t.block.w)};
-  t.panel_size = t.shifts * t.panel.d * t.panel.h * t.panel.w * t.ld;
+  if (t.crop) {
+    t.ld = off_powers_of_two(t.axes[1].tap_step * ceil_div(t.panel.h, t.axes[1].tap_step) * t.ci, t.lanes);
+    t.panel_size = t.panel.d * t.panel.w * t.ld;
+  } else {
+    t.ld = off_powers_of_two(t.ci, t.lanes);
+    t.panel_size = t.shifts * t.panel.d * t.panel.h * t.panel.w * t.ld;
+  }
   t.staging_size = t.block.d * t.block.h * t.block.w * t.axes[2].phases.back().out_step * t.nr * t.lanes;
+}
+
+/// Whether each output has at most one tap along the axis.
+bool has_one_tap(const DirectAxis& axis) {
+  return std::all_of(axis.phases.begin(), axis.phases.end(), [](const AxisPhase& phase) { return phase.taps.size() <= 1; });
 }
 
 /// Whether few_channel, the other algorithm for such layers, gives the same bits: each output has at most one tap, and its
 /// sum over the channels one part.
 template <typename T>
 bool is_one_sum(const DirectTiling& t, const Problem& problem) {
-  const auto has_one_tap = [](const DirectAxis& axis) {
-    return std::all_of(axis.phases.begin(), axis.phases.end(),
-                       [](const AxisPhase& phase) { return phase.taps.size() <= 1; });
-  };
   return !problem.bfloat16 && t.ci <= kernels::ProductArgs<T>{}.part &&
          std::all_of(t.axes.begin(), t.axes.end(), has_one_tap);
+}
+
+/// Cycles until a tap's loop over its terms runs at full speed.
+constexpr double kTap = 10;
+
+/// Estimated cycles of a product over so many positions, for each term of its sums, over all output channels.
+double term_cycles(const DirectTiling& t, std::int64_t positions, bool wide) {
+  const std::int64_t rest = ceil_div(t.co, t.lanes) % t.nr;  // vectors of the last chunk, if it has fewer
+  return static_cast<double>(t.chunks - (rest > 0)) * product_cycles(positions, t.nr, wide) +
+         (rest > 0 ? product_cycles(positions, rest, wide) : 0);
+}
+
+std::int64_t phases_with_taps(const Problem& p, int axis) { return std::min(p.stride[axis], p.kernel[axis]); }
+
+/// Of a block of so many columns where all taps reach it. What a call of the product costs, which also loads, adds and
+/// stores, was measured.
+RowCycles row_cycles(const DirectTiling& t, const Problem& p, std::int64_t columns, bool wide) {
+  const auto real = [](std::int64_t value) { return static_cast<double>(value); };
+  constexpr double kSum = 4;
+  const double call = 100 + kTap * real(p.kernel.d) / real(phases_with_taps(p, 0));
+  const std::int64_t vectors = ceil_div(t.co, t.lanes);
+  RowCycles result;
+  for (const AxisPhase& phase : t.axes[2].phases) {
+    for (const Tap& tap : phase.taps) {
+      const InsidePositions inside = inside_positions(phase, tap, t.axes[2].stride, p.input.w);
+      const std::int64_t positions = std::min(inside.end - inside.begin, columns);
+      if (positions == 0) continue;
+      result.term += term_cycles(t, positions, wide);
+      result.calls += call * real(t.chunks) + kSum * real(positions * vectors);
+    }
+  }
+  return result;
+}
+
+/// Whether products for each tap along w are less work. They change the order of the sums, so this must not depend on
+/// threads, volumes or caches, nor on the axis along which slabs are cut: what is compared are whole rows, with all their
+/// taps along d.
+bool pays_to_crop(const DirectTiling& t, const Problem& p, bool wide) {
+  if (has_one_tap(t.axes[2])) return false;
+  const auto real = [](std::int64_t value) { return static_cast<double>(value); };
+  const std::int64_t rows = t.axes[1].positions, columns = t.axes[2].positions;
+  const double taps = real(p.kernel.d * p.kernel.h), inside = t.axes[1].inside;
+  const RowCycles row = row_cycles(t, p, columns, wide);
+  const double cropped =
+      taps * real(t.ci) * inside * row.term + real(phases_with_taps(p, 0) * phases_with_taps(p, 1)) * row.calls;
+  const auto tap_cycles = [&](std::int64_t positions) {
+    return real(t.ci) * term_cycles(t, positions, wide) + kTap * real(t.chunks);
+  };
+  double whole = inside * tap_cycles(columns);
+  if (may_run_on(t, {1, rows, columns})) whole = std::min(whole, tap_cycles(rows * columns) / real(rows));
+  return cropped < 0.95 * taps * real(p.kernel.w) * whole;
 }
 
 }  // namespace
@@ -44,10 +112,12 @@ DirectAxis direct_axis(const Problem& problem, int axis) {
                     .lowest = 0,
                     .highest = 0,
                     .stride = problem.input_stride[axis],
+                    .tap_step = 1,
                     .inside = inside_share(problem, axis)};
   bool first = true;
   for (const AxisPhase& phase : result.phases) {
     result.positions = std::max(result.positions, phase.count);
+    if (phase.taps.size() > 1) result.tap_step = phase.taps[0].offset - phase.taps[1].offset;
     for (const Tap& tap : phase.taps) {
       result.lowest = first ? tap.offset : std::min(result.lowest, tap.offset);
       result.highest = first ? tap.offset : std::max(result.highest, tap.offset);
@@ -76,8 +146,12 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   const double inside = t.axes[0].inside * (t.flat ? 1 : t.axes[1].inside);    // taps outside are left out
 
   const std::int64_t run = t.flat ? t.block.h * t.block.w : t.block.w;
-  const double steps = positions / real(run) * vectors / real(t.nr) * reduction * inside;
-  const double products = steps * product_cycles(run, t.nr, is_wide(query.machine.isa));
+  const double rows = positions / real(run);
+  const double terms = reduction / real(p.kernel.w) * inside;
+  const double products =
+      t.crop
+          ? rows * (terms * t.row.term + real(phases_with_taps(p, 0) * phases_with_taps(p, 1)) * t.row.calls)
+          : rows * terms * real(p.kernel.w) * vectors / real(t.nr) * product_cycles(run, t.nr, is_wide(query.machine.isa));
 
   // Weights, read once per task, from where there is room for them: bytes per cycle.
   const double weights = reduction * vectors * real(t.lanes) * sizeof(T);
@@ -96,8 +170,51 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   double cycles = (products + traffic + storing) * share + packing + kTask;
   cycles *= std::max(1.0, working_set / (0.5 * real(query.machine.l2_bytes)));
   const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w * t.splits);
-  return std::ceil(tasks / query.threads) * cycles / kClock + 5e-6;
+  // Blocks at the volume's ends have fewer taps: the last ones are not done at once.
+  const double rounds = t.crop && query.threads > 1 ? tasks / query.threads + 0.5 : std::ceil(tasks / query.threads);
+  return rounds * cycles / kClock + 5e-6;
 }
+
+namespace {
+
+/// The tiling of the least estimate among those looked at.
+template <typename T>
+struct Search {
+  const Query& query;
+  double best = std::numeric_limits<double>::infinity();
+  DirectTiling chosen = {};
+
+  /// Looks at all ways to cut the positions into blocks.
+  void blocks_of(DirectTiling t) {
+    const Problem& p = query.problem;
+    const Extent3 all = {t.axes[0].positions, t.axes[1].positions, t.axes[2].positions};
+    const std::int64_t wanted_tasks = query.threads == 1 ? 1 : 4 * query.threads;
+    for (std::int64_t cut_w = 1; cut_w <= all.w; cut_w *= 2) {
+      if (t.crop) t.row = row_cycles(t, p, ceil_div(all.w, cut_w), is_wide(query.machine.isa));
+      for (std::int64_t cut_h = 1; cut_h < 2 * all.h; cut_h *= 2) {
+        for (std::int64_t cut_d = 1; cut_d < 2 * all.d; cut_d *= 2) {
+          t.block = {ceil_div(all.d, std::min(cut_d, all.d)), ceil_div(all.h, std::min(cut_h, all.h)),
+                     ceil_div(all.w, cut_w)};
+          t.blocks = {ceil_div(all.d, t.block.d), ceil_div(all.h, t.block.h), ceil_div(all.w, t.block.w)};
+          const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w;
+          for (const std::int64_t splits : {std::int64_t{1}, std::clamp<std::int64_t>(wanted_tasks / tasks, 1, t.chunks)}) {
+            t.splits = splits;
+            for (const bool flat : {true, false}) {
+              if (flat && !may_run_on(t, t.block)) continue;
+              shape_panel(t, flat);
+              const double seconds = direct_seconds<T>(t, query);
+              if (seconds >= best) continue;
+              best = seconds;
+              chosen = t;
+            }
+          }
+        }
+      }
+    }
+  }
+};
+
+}  // namespace
 
 PlaneReach phase_reach(const Problem& problem) {
   const DirectAxis d = direct_axis(problem, 0);
@@ -117,36 +234,15 @@ DirectTiling direct_tiling(const Query& query) {
   t.lanes = kernels::lanes<T>(query.machine.isa);
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;
-  t.ld = t.ci % 64 == 0 ? t.ci + t.lanes : t.ci;  // off the powers of two that make columns compete for one cache set
-  const std::int64_t vectors = ceil_div(t.co, t.lanes);
-  t.nr = std::min<std::int64_t>(vectors, 2);
-  t.chunks = ceil_div(vectors, t.nr);
-
-  const Extent3 all = {t.axes[0].positions, t.axes[1].positions, t.axes[2].positions};
-  const std::int64_t wanted_tasks = query.threads == 1 ? 1 : 4 * query.threads;
-  double best = std::numeric_limits<double>::infinity();
-  DirectTiling chosen;
-  for (std::int64_t cut_w = 1; cut_w <= all.w; cut_w *= 2) {
-    for (std::int64_t cut_h = 1; cut_h < 2 * all.h; cut_h *= 2) {
-      for (std::int64_t cut_d = 1; cut_d < 2 * all.d; cut_d *= 2) {
-        t.block = {ceil_div(all.d, std::min(cut_d, all.d)), ceil_div(all.h, std::min(cut_h, all.h)), ceil_div(all.w, cut_w)};
-        t.blocks = {ceil_div(all.d, t.block.d), ceil_div(all.h, t.block.h), ceil_div(all.w, t.block.w)};
-        const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w;
-        for (const std::int64_t splits : {std::int64_t{1}, std::clamp<std::int64_t>(wanted_tasks / tasks, 1, t.chunks)}) {
-          t.splits = splits;
-          for (const bool flat : {true, false}) {
-            if (flat && !may_run_on(t)) continue;
-            shape_panel(t, flat);
-            const double seconds = direct_seconds<T>(t, query);
-            if (seconds >= best) continue;
-            best = seconds;
-            chosen = t;
-          }
-        }
-      }
-    }
+  set_chunks(t, 2);
+  t.crop = pays_to_crop(t, p, is_wide(query.machine.isa));
+  Search<T> search{query};
+  search.blocks_of(t);
+  if (t.crop) {  // three vectors leave registers for few positions: too few of long rows
+    set_chunks(t, 3);
+    search.blocks_of(t);
   }
-  return chosen;
+  return search.chosen;
 }
 
 template DirectTiling direct_tiling<float>(const Query&);

@@ -18,8 +18,9 @@ struct DirectAxis {
   std::int64_t positions = 0;  ///< the largest count of a phase
   std::int64_t lowest = 0;     ///< least and greatest tap offset of all phases
   std::int64_t highest = 0;
-  std::int64_t stride = 1;  ///< inputs from one position to the next
-  double inside = 1;        ///< share of its taps that lie inside the volume
+  std::int64_t stride = 1;    ///< inputs from one position to the next
+  std::int64_t tap_step = 1;  ///< inputs from a tap of a phase to the one before
+  double inside = 1;          ///< share of its taps that lie inside the volume
 
   std::int64_t halo() const { return highest - lowest; }
   /// Inputs that so many positions span, halo included.
@@ -34,6 +35,12 @@ DirectAxis direct_axis(const Problem& problem, int axis);
 /// What planes of the output are made from where each is computed from its taps alone.
 PlaneReach phase_reach(const Problem& problem);
 
+/// Estimated cycles of a row's products by `crop`, over all output channels and phases along w.
+struct RowCycles {
+  double term = 0;   ///< for each term of the sums over d, h and the input channels
+  double calls = 0;  ///< and beyond, for each phase along d and h that has taps
+};
+
 struct DirectTiling {
   std::array<DirectAxis, 3> axes;
   std::int64_t lanes = 1;
@@ -44,12 +51,20 @@ struct DirectTiling {
   Extent3 panel;            ///< rows, rows, columns of the packed input
   std::int64_t shifts = 1;  ///< copies of the panel, each one column further on: see `flat`
   bool flat = false;        ///< positions run on from row to row
+  bool crop = false;        ///< a product for each tap along w, of the positions whose input lies inside
+  RowCycles row;            ///< of a block, with `crop`
   std::int64_t ld = 1;      ///< elements from one panel column to the next
   std::int64_t nr = 1;      ///< vectors of output channels in a chunk
   std::int64_t chunks = 1;  ///< chunks of output channels
   std::int64_t splits = 1;  ///< tasks that share a block, each with its own chunks
   std::int64_t panel_size = 0;
   std::int64_t staging_size = 0;  ///< in elements
+
+  /// Where row i of a plane of the panel stands with `crop`: those that the taps of a phase read are side by side.
+  std::int64_t slot(std::int64_t i) const {
+    const std::int64_t step = axes[1].tap_step;
+    return i % step * ceil_div(panel.h, step) + i / step;
+  }
 
   std::int64_t chunk_vectors(std::int64_t chunk) const { return std::min(nr, ceil_div(co, lanes) - chunk * nr); }
 };

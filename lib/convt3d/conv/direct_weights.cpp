@@ -16,6 +16,29 @@ T in_one_word(T low, T high) {
   return static_cast<T>(std::bit_cast<float>(rounded(low) | rounded(high) << 16));
 }
 
+/// The taps of a phase as its products take them, as indices into the kernel: by d, h, w, or with `crop` by w, d, and h
+/// turned round.
+void list_in_order(const Problem& p, bool crop, const AxisPhase& d, const AxisPhase& h, const AxisPhase& w,
+                   std::vector<std::int64_t>& order) {
+  const auto append = [&](const Tap& td, const Tap& th, const Tap& tw) {
+    order.push_back((td.kernel * p.kernel.h + th.kernel) * p.kernel.w + tw.kernel);
+  };
+  order.clear();
+  if (crop) {
+    for (const Tap& tw : w.taps) {
+      for (const Tap& td : d.taps) {
+        for (auto th = h.taps.rbegin(); th != h.taps.rend(); ++th) append(td, *th, tw);
+      }
+    }
+  } else {
+    for (const Tap& td : d.taps) {
+      for (const Tap& th : h.taps) {
+        for (const Tap& tw : w.taps) append(td, th, tw);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 template <typename T>
@@ -31,6 +54,7 @@ DirectWeights<T>::DirectWeights(const Problem& problem, const DirectTiling& tili
   const Problem& p = problem;
   const std::int64_t channels = p.ci / p.groups;
   const std::int64_t kernel = p.kernel.d * p.kernel.h * p.kernel.w;
+  std::vector<std::int64_t> order;
   T* target = static_cast<T*>(packed_.data());
   for (std::int64_t group = 0; group < p.groups; ++group) {
     for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
@@ -40,19 +64,15 @@ DirectWeights<T>::DirectWeights(const Problem& problem, const DirectTiling& tili
         for (const AxisPhase& h : t.axes[1].phases) {
           for (const AxisPhase& w : t.axes[2].phases) {
             offsets_.push_back(target - static_cast<T*>(packed_.data()));
-            for (const Tap& td : d.taps) {
-              for (const Tap& th : h.taps) {
-                for (const Tap& tw : w.taps) {
-                  const std::int64_t tap = (td.kernel * p.kernel.h + th.kernel) * p.kernel.w + tw.kernel;
-                  for (std::int64_t ci = 0; ci < t.ci; ++ci) {
-                    const auto at = [&](std::int64_t channel, std::int64_t co) {
-                      if (channel >= channels || co >= t.co) return T{0};
-                      return weight[((group * channels + channel) * t.co + co) * kernel + tap];
-                    };
-                    for (std::int64_t co = co_begin; co < co_begin + width; ++co)
-                      *target++ = pairs ? in_one_word(at(2 * ci, co), at(2 * ci + 1, co)) : at(ci, co);
-                  }
-                }
+            list_in_order(p, t.crop, d, h, w, order);
+            for (const std::int64_t tap : order) {
+              for (std::int64_t ci = 0; ci < t.ci; ++ci) {
+                const auto at = [&](std::int64_t channel, std::int64_t co) {
+                  if (channel >= channels || co >= t.co) return T{0};
+                  return weight[((group * channels + channel) * t.co + co) * kernel + tap];
+                };
+                for (std::int64_t co = co_begin; co < co_begin + width; ++co)
+                  *target++ = pairs ? in_one_word(at(2 * ci, co), at(2 * ci + 1, co)) : at(ci, co);
               }
             }
           }

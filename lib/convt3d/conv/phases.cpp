@@ -40,15 +40,19 @@ std::vector<AxisPhase> axis_phases(const Problem& problem, int axis) {
                      problem.dilation[axis]);
 }
 
+// 0 <= q*input_stride + offset < input
+InsidePositions inside_positions(const AxisPhase& phase, const Tap& tap, std::int64_t input_stride, std::int64_t input) {
+  const std::int64_t begin = std::clamp<std::int64_t>(ceil_div(-tap.offset, input_stride), 0, phase.count);
+  return {begin, std::clamp<std::int64_t>(ceil_div(input - tap.offset, input_stride), begin, phase.count)};
+}
+
 double inside_share(const Problem& problem, int axis) {
-  const std::int64_t step = problem.input_stride[axis], input = problem.input[axis];
   std::int64_t all = 0, inside = 0;
   for (const AxisPhase& phase : axis_phases(problem, axis)) {
-    for (const Tap& tap : phase.taps) {  // 0 <= q*step + offset < input
-      const std::int64_t first = std::clamp<std::int64_t>(ceil_div(-tap.offset, step), 0, phase.count);
-      const std::int64_t end = std::clamp<std::int64_t>(ceil_div(input - tap.offset, step), 0, phase.count);
+    for (const Tap& tap : phase.taps) {
+      const InsidePositions positions = inside_positions(phase, tap, problem.input_stride[axis], problem.input[axis]);
       all += phase.count;
-      inside += std::max<std::int64_t>(0, end - first);
+      inside += positions.end - positions.begin;
     }
   }
   return all == 0 ? 1 : static_cast<double>(inside) / static_cast<double>(all);

@@ -33,6 +33,13 @@ std::vector<AxisPhase> axis_phases(std::int64_t output, std::int64_t kernel, std
 std::vector<AxisPhase> axis_phases(const ConvTranspose3dOptions& options, const Extent3& output, int axis);
 std::vector<AxisPhase> axis_phases(const Problem& problem, int axis);
 
+/// Positions [begin, end) of a phase whose input through the tap lies inside the volume; begin <= end.
+struct InsidePositions {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+};
+InsidePositions inside_positions(const AxisPhase& phase, const Tap& tap, std::int64_t input_stride, std::int64_t input);
+
 /// Share of what an axis's outputs have taps to that lies inside the volume, 0 to 1; the rest is padding.
 double inside_share(const Problem& problem, int axis);
 

@@ -23,10 +23,8 @@ double inside_pairs(const Problem& problem, int axis) {
   double pairs = 0;
   for (const AxisPhase& phase : axis_phases(problem, axis)) {
     for (const Tap& tap : phase.taps) {
-      const std::int64_t step = problem.input_stride[axis];
-      const std::int64_t first = std::max<std::int64_t>(0, ceil_div(-tap.offset, step));
-      const std::int64_t last = std::min(phase.count, ceil_div(problem.input[axis] - tap.offset, step));
-      pairs += static_cast<double>(std::max<std::int64_t>(0, last - first));
+      const InsidePositions inside = inside_positions(phase, tap, problem.input_stride[axis], problem.input[axis]);
+      pairs += static_cast<double>(inside.end - inside.begin);
     }
   }
   return pairs;

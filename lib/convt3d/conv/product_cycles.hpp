@@ -11,7 +11,8 @@ namespace convt3d {
 /// nr at a time, against two FMA and two load ports and four cycles of latency. `wide` where there are 32 registers.
 inline double product_cycles(std::int64_t positions, std::int64_t nr, bool wide) {
   const auto real = [](std::int64_t value) { return static_cast<double>(value); };
-  const std::int64_t blocks = ceil_div(positions, wide ? 14 : 6);
+  const std::int64_t most = nr > 2 ? (wide ? 9 : 4) : (wide ? 14 : 6);
+  const std::int64_t blocks = ceil_div(positions, most);
   const double mr = real(positions) / real(blocks), vectors = real(nr);
   return real(blocks) * std::max({mr * vectors / 2, (mr + vectors) / 2, 1.4 * vectors, 4.0}) / 0.85;
 }

@@ -31,8 +31,8 @@ inline constexpr int kMaxNr = 3;
 ///   c[j][position*ldc + lane] = init[j*lanes + lane]
 ///                               + Σ_tap Σ_k a[position*lda + a_offset + k] · b[b_offset + (k*nr + j)*lanes + lane]
 /// for j < nr; summed over taps, then over k, in this order for every position whatever the blocking, in parts of at most
-/// `part` terms. Taps stand in the order of their weights, one after the other in b (k*nr vectors each); some may be
-/// missing.
+/// `part` terms. Taps stand in the order of their weights, of equal distances in b (k*nr vectors or more); some may be
+/// missing. With `adds`, c takes the place of init: the parts are added to what it holds.
 template <typename T>
 struct ProductArgs {
   const T* a = nullptr;
@@ -45,7 +45,8 @@ struct ProductArgs {
   const T* b = nullptr;     ///< aligned to a vector
   int nr = 1;               ///< 1 to kMaxNr
   const T* init = nullptr;  ///< null for zero
-  T* c[kMaxNr] = {};        ///< aligned to a vector
+  bool adds = false;
+  T* c[kMaxNr] = {};  ///< aligned to a vector
   std::int64_t ldc = 0;
 };
 template <typename T>
@@ -53,8 +54,8 @@ using ProductFn = void (*)(const ProductArgs<T>&);
 template <typename T>
 ProductFn<T> product(Isa isa);
 
-/// The same of words of two bfloat16, low and high: each step adds two products to a float32. `part` is ignored. For
-/// machines with Machine::bfloat16; null where the compiler's target has none.
+/// The same of words of two bfloat16, low and high: each step adds two products to a float32. `part` and `adds` are ignored.
+/// For machines with Machine::bfloat16; null where the compiler's target has none.
 ProductFn<float> product_bfloat16();
 
 /// Neighbouring floats into words of two bfloat16, rounded to nearest even, subnormals to zero: source[x*source_ld + 2k] and

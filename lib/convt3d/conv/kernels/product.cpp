@@ -99,11 +99,11 @@ void all_parts(const ProductArgs<T>& args, std::int64_t first) {
   constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
   const auto place = [&](std::int64_t tap) { return args.taps[tap].b_offset / (nr * kLanes); };  // in terms
   const std::int64_t k = args.k;
-  Part part{.tap_begin = 0, .tap_end = args.tap_count, .k_begin = 0, .k_end = k, .is_first = true};
+  Part part{.tap_begin = 0, .tap_end = args.tap_count, .k_begin = 0, .k_end = k, .is_first = !args.adds};
   if (args.tap_count == 0 || place(args.tap_count - 1) + k <= args.part) return micro_kernel<T, mr, nr>(args, first, part);
   const std::int64_t pieces = (k + args.part - 1) / args.part;              // of a tap
   const std::int64_t group = std::max<std::int64_t>(1, args.part / k) * k;  // terms of whole taps
-  if (place(0) >= group) {  // the first part is missing: it would have been init alone
+  if (part.is_first && place(0) >= group) {  // the first part is missing: it would have been init alone
     part.tap_end = 0;
     micro_kernel<T, mr, nr>(args, first, part);
     part.is_first = false;
