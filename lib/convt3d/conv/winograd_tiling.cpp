@@ -269,6 +269,8 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
   const double output_rows = real(t.span.d * d.cells.stride * t.span.h * h.cells.stride) * columns;
   double store = moved(output_rows, t.span.w * w.cells.stride, t.co, 1.6);
   if (!t.rows_whole(p) && p.output.w % t.lanes == 0) store += 8 * output_rows * real(t.span.w * w.cells.stride);
+  // The line in which a row is cut goes to and fro between the threads that write its parts.
+  if (t.blocks.w > 1 && query.threads > 1) store += 100 * output_rows / columns * real(t.co);
   const double rest = 1.15 * work.output_elements * columns * tiles + 30 * work.output_calls * columns + store;
   const double blocks = real(t.block_count(p)), units = real(t.units());
   // Threads are woken and waited for twice.
@@ -284,7 +286,10 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
     if (working_set - points > 0.5 * l2) cycles *= (working_set - points) / (0.5 * l2);
     const double shares = std::ceil(blocks * units / query.threads) / (blocks * units);
     const double fetched = times * all_weights / (all_weights < 0.6 * l3 ? 16 : 8);
-    return kMargin * shares * (blocks * cycles + overlapped(blocks * work.products, fetched)) / kClock + kPhases;
+    // What another thread has transformed comes from its cores' caches, a byte a cycle.
+    const double from_others = blocks * points * (1 - 1.0 / query.threads);
+    const double computing = shares * (blocks * cycles + overlapped(blocks * work.products, fetched));
+    return kMargin * (computing + from_others) / kClock + kPhases;
   }
   const double fetched = weights / (weights + working_set < l2 ? 64 : weights < 0.6 * l3 ? 16 : 8);
   double cycles = once * splits + overlapped(work.products, fetched) + rest;
