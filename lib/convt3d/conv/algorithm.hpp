@@ -62,6 +62,14 @@ inline bool is_wide(Isa isa) { return isa == Isa::kAvx512 || isa == Isa::kNeon; 
 /// Clock that estimates in cycles are turned into seconds with, so that those of different algorithms compare.
 inline constexpr double kClock = 3e9;
 
+/// Cycles that a task loses on lines of the output that it shares with others: where volumes are cut along w, one of each
+/// row, along h, one of each plane. Such a line goes to and fro between the threads.
+inline double shared_line_cycles(int threads, const Extent3& blocks, std::int64_t planes, std::int64_t rows,
+                                 std::int64_t channels) {
+  if (threads == 1) return 0;
+  return 100.0 * static_cast<double>(channels * (blocks.w > 1 ? planes * rows : blocks.h > 1 ? planes : 0));
+}
+
 /// One row of the table.
 struct Algorithm {
   const char* name;

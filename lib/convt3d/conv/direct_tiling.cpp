@@ -164,7 +164,8 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   // lengths. Of these 17 chooses better than 20, but only where another choice changes no bit.
   const double odd = is_one_sum<T>(t, p) ? 17 : 20;
   const double store = t.blocks.w > 1 ? 30 : p.output.w % t.lanes != 0 ? odd : 8;
-  const double storing = store * positions * real(p.stride.d * p.stride.h * p.stride.w) * vectors;
+  const double storing = store * positions * real(p.stride.d * p.stride.h * p.stride.w) * vectors +
+                         shared_line_cycles(query.threads, t.blocks, t.block.d * p.stride.d, t.block.h * p.stride.h, t.co);
   const double share = std::min(1.0, real(ceil_div(t.chunks, t.splits) * t.nr) / vectors);  // of the longest split
   constexpr double kTask = 3000;
   double cycles = (products + traffic + storing) * share + packing + kTask;

@@ -119,6 +119,8 @@ FewChannelTiling few_channel_tiling(const Query& query) {
   const std::int64_t buffered = query.machine.l1_bytes / static_cast<std::int64_t>(sizeof(T));
   std::int64_t most_channels = 1;
   for (const ColumnSet& set : t.sets) most_channels = std::max(most_channels, set.co_count);
+  const double row_cycles =
+      static_cast<double>(t.ci) * (17 + 5 * static_cast<double>(t.pitch) / static_cast<double>(t.lanes));
   constexpr double kTaskCells = 1000;  // starting a task takes as long as packing so many cells
   double best = std::numeric_limits<double>::infinity();
   FewChannelTiling chosen;
@@ -144,6 +146,8 @@ FewChannelTiling few_channel_tiling(const Query& query) {
       const auto rows = static_cast<double>(t.block_d * t.block_h);
       double cost = static_cast<double>(t.panel_d * t.panel_h * t.set_splits) / rows;
       cost += kTaskCells / (rows * static_cast<double>(w.cells()));
+      cost += shared_line_cycles(query.threads, {t.blocks_d, t.blocks_h, 1}, t.block_d * t.axes[0].stride, 1, t.co) /
+              (rows * row_cycles);
       if (t.panel_size() > budget) cost *= 4 * static_cast<double>(t.panel_size()) / static_cast<double>(budget);
       if (tasks * t.set_splits < wanted) cost *= 2 * static_cast<double>(wanted) / static_cast<double>(tasks * t.set_splits);
       if (cost < best) {

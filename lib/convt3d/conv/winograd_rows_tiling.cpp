@@ -214,7 +214,10 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
   // Rows are stored one by one, those of a plane without a gap in the output.
   const double planes = real(t.co * t.d.cells.stride * t.block_d) * md;
   const double stored = 150 * planes + 25 * planes * real(t.h.cells.stride * t.block_h) * mh;
-  const double output = 1.2 * columns * run * ((nh + mh) * nd + mh * (nd + md) + 4 * md * mh) + stored;
+  const double shared = shared_line_cycles(query.threads, {t.blocks_d, t.blocks_h, t.blocks_w},
+                                           t.d.cells.stride * t.block_d * t.d.scheme.outputs,
+                                           t.h.cells.stride * t.block_h * t.h.scheme.outputs, t.co);
+  const double output = 1.2 * columns * run * ((nh + mh) * nd + mh * (nd + md) + 4 * md * mh) + stored + shared;
   const double held = real(t.lines_floats() + t.points_floats() + t.outputs_floats()) * 4, l2 = real(query.machine.l2_bytes);
   double cycles =
       (pack + input) * real(t.ci) * real(t.splits) + products + output + weights / (weights + held < l2 ? 64 : 16);

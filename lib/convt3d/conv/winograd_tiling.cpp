@@ -269,8 +269,7 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
   const double output_rows = real(t.span.d * d.cells.stride * t.span.h * h.cells.stride) * columns;
   double store = moved(output_rows, t.span.w * w.cells.stride, t.co, 1.6);
   if (!t.rows_whole(p) && p.output.w % t.lanes == 0) store += 8 * output_rows * real(t.span.w * w.cells.stride);
-  // The line in which a row is cut goes to and fro between the threads that write its parts.
-  if (t.blocks.w > 1 && query.threads > 1) store += 100 * output_rows / columns * real(t.co);
+  store += shared_line_cycles(query.threads, t.blocks, t.span.d * d.cells.stride, t.span.h * h.cells.stride, t.co);
   const double rest = 1.15 * work.output_elements * columns * tiles + 30 * work.output_calls * columns + store;
   const double blocks = real(t.block_count(p)), units = real(t.units());
   // Threads are woken and waited for twice.
