@@ -1,5 +1,5 @@
-// The direct algorithm: where it takes each tap along w on its own. That its results are right, and the same bits whatever
-// the tiling, is what the sweeps over all algorithms test.
+// The direct algorithm: where it takes each tap along w on its own, and where it cuts volumes. That its results are right,
+// and the same bits whatever the tiling, is what the sweeps over all algorithms test.
 
 #include <gtest/gtest.h>
 
@@ -45,6 +45,17 @@ TEST(Direct, CropsWhereKernelsReachFarOverTheEndsOfRows) {
     EXPECT_FALSE(crops_at(k1, {6, 5, 8})) << convt3d::name_of(isa) << ": no input is outside along w";
     EXPECT_FALSE(crops_at(few, {6, 5, 8})) << convt3d::name_of(isa) << ": a product costs more than it leaves out";
   }
+}
+
+/// Cut along h, it would share a line of each plane of each channel with another thread.
+TEST(Direct, CutsShortRowsAlongDepthForTwoThreads) {
+  const Problem problem =
+      convt3d::make_problem({.in_channels = 3, .out_channels = 32, .kernel_size = 2}, 1, Extent3{16, 17, 15});
+  const convt3d::Machine machine = machine_of(Isa::kAvx512);
+  const convt3d::Extent3 blocks = convt3d::direct_tiling<float>({problem, machine, 2}).blocks;
+  EXPECT_GT(blocks.d, 1);
+  EXPECT_EQ(blocks.h, 1);
+  EXPECT_EQ(blocks.w, 1);
 }
 
 /// It changes the order of the sums.

@@ -6,10 +6,12 @@
 
 #include <atomic>
 #include <cstring>
+#include <future>
 #include <limits>
 #include <new>
 #include <thread>
 
+#include "convt3d/conv/algorithm.hpp"
 #include "support/run.hpp"
 #include "support/sweep.hpp"
 
@@ -140,6 +142,27 @@ TEST_P(Execute, CarriesNanAndInfToTheOutputsThatDependOnThem) {
     for (std::size_t o = 0; o < expected.size(); ++o) wrong += kind(static_cast<double>(output[o])) != kind(expected[o]);
     EXPECT_EQ(wrong, 0) << "of " << expected.size() << " outputs, " << to_string(variant);
   }
+}
+
+TEST(ScratchPool, GivesAThreadTheBufferThatItHad) {
+  using Lease = convt3d::ScratchPool::Lease;
+  convt3d::ScratchPool pool(64);
+  const void* mine = nullptr;
+  std::promise<void> taken, given;
+  std::thread other;
+  {
+    Lease lease(pool);
+    mine = lease.data();
+    other = std::thread([&] {
+      const Lease its(pool);
+      taken.set_value();
+      given.get_future().wait();
+    });
+    taken.get_future().wait();
+  }
+  given.set_value();
+  other.join();  // it gave its buffer back last
+  EXPECT_EQ(Lease(pool).data(), mine);
 }
 
 TEST(Executor, LeavesVolumesBesideOneWithNanBitForBitAsTheyAre) {

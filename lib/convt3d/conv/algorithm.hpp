@@ -7,6 +7,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "convt3d/base/buffer.hpp"
@@ -104,7 +105,8 @@ extern const Algorithm kSeparable;
 extern const Algorithm kWinograd;
 extern const Algorithm kWinogradRows;
 
-/// Scratch of the threads that run at once: as many buffers as ever were in use together, each used again.
+/// Scratch of the threads that run at once: as many buffers as ever were in use together, each used again, by the thread
+/// that had it before if that one asks: what another core has written comes from its caches, slowly.
 class ScratchPool {
  public:
   explicit ScratchPool(std::size_t bytes) : bytes_(bytes) {}
@@ -124,12 +126,17 @@ class ScratchPool {
   };
 
  private:
+  struct Free {
+    Buffer buffer;
+    std::thread::id last_user;
+  };
+
   Buffer take();
   void give(Buffer buffer);
 
   std::size_t bytes_;
   std::mutex mutex_;
-  std::vector<Buffer> free_;
+  std::vector<Free> free_;
 };
 
 /// Takes a task's number apart, the count that runs fastest first.

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -66,7 +67,10 @@ Buffer ScratchPool::take() {
   {
     const std::lock_guard lock(mutex_);
     if (!free_.empty()) {
-      Buffer buffer = std::move(free_.back());
+      const auto own = [](const Free& free) { return free.last_user == std::this_thread::get_id(); };
+      const auto found = std::find_if(free_.begin(), free_.end(), own);
+      std::swap(found != free_.end() ? *found : free_.back(), free_.back());
+      Buffer buffer = std::move(free_.back().buffer);
       free_.pop_back();
       return buffer;
     }
@@ -76,7 +80,7 @@ Buffer ScratchPool::take() {
 
 void ScratchPool::give(Buffer buffer) {
   const std::lock_guard lock(mutex_);
-  free_.push_back(std::move(buffer));
+  free_.push_back({std::move(buffer), std::this_thread::get_id()});
 }
 
 void check_stop(const Observer* observer) {
