@@ -49,10 +49,10 @@ TEST(Direct, CropsWhereKernelsReachFarOverTheEndsOfRows) {
 
 /// Cut along h, it would share a line of each plane of each channel with another thread.
 TEST(Direct, CutsShortRowsAlongDepthForTwoThreads) {
-  const Problem problem =
-      convt3d::make_problem({.in_channels = 3, .out_channels = 32, .kernel_size = 2}, 1, Extent3{16, 17, 15});
+  const ConvTranspose3dOptions options{.in_channels = 3, .out_channels = 32, .kernel_size = 2};
+  const Problem problem = convt3d::make_problem(options, 1, {16, 17, 15});
   const convt3d::Machine machine = machine_of(Isa::kAvx512);
-  const convt3d::Extent3 blocks = convt3d::direct_tiling<float>({problem, machine, 2}).blocks;
+  const Extent3 blocks = convt3d::direct_tiling<float>({problem, machine, 2}).blocks;
   EXPECT_GT(blocks.d, 1);
   EXPECT_EQ(blocks.h, 1);
   EXPECT_EQ(blocks.w, 1);
