@@ -39,14 +39,17 @@ TEST(Gemm, IsTakenForLayersOfOneTap) {
   EXPECT_EQ(algorithm_for(512, 512, 1, {16, 16, 16}), "gemm");
   EXPECT_EQ(algorithm_for(64, 64, 8, {40, 41, 43}), "gemm");
   EXPECT_EQ(algorithm_for(20, 12, 1, {24, 25, 26}), "gemm");
+  EXPECT_EQ(plan_for({.in_channels = 64, .out_channels = 1, .kernel_size = 1, .stride = 2}, {54, 42, 50}).algorithm, "gemm");
 }
 
-TEST(Gemm, RefusesLayersThatMoveVoxels) {
+TEST(Gemm, RefusesLayersOfMoreTapsOrNone) {
   EXPECT_EQ(reason_against({.in_channels = 4, .out_channels = 4, .kernel_size = 1, .dilation = 3}), "");
-  const std::string other = "not a layer of 1x1x1 kernels with stride 1";
+  const std::string other = "not a layer of 1x1x1 kernels";
   EXPECT_EQ(reason_against({.in_channels = 4, .out_channels = 4, .kernel_size = {1, 1, 2}}), other);
-  EXPECT_EQ(reason_against({.in_channels = 4, .out_channels = 4, .kernel_size = 1, .stride = {1, 2, 1}}), other);
-  EXPECT_EQ(reason_against({.in_channels = 4, .out_channels = 4, .kernel_size = 1, .padding = {0, 0, 1}}), "padding");
+  EXPECT_EQ(reason_against({.in_channels = 4, .out_channels = 4, .kernel_size = 1, .stride = {1, 2, 1}}), "");
+  EXPECT_EQ(reason_against({.in_channels = 4, .out_channels = 4, .kernel_size = 1, .padding = {0, 0, 1}}), "");
+  EXPECT_EQ(reason_against({.in_channels = 4, .out_channels = 4, .kernel_size = 1, .stride = 3, .padding = {0, 7, 0}}),
+            "no output has a tap");
 }
 
 }  // namespace

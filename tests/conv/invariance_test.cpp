@@ -280,10 +280,11 @@ TEST(OneTapPerOutput, GivesTheSameBitsByPiecesOfVolumes) {
   const auto plain = [](std::int64_t in, std::int64_t out, std::int64_t groups) {
     return convt3d::ConvTranspose3dOptions{.in_channels = in, .out_channels = out, .kernel_size = 1, .groups = groups};
   };
+  const convt3d::ConvTranspose3dOptions gaps{.in_channels = 70, .out_channels = 20, .kernel_size = 1, .stride = {1, 2, 3}};
   const std::vector<Problem> problems = {
       convt3d::make_problem(plain(40, 20, 1), 2, {3, 23, 29}), convt3d::make_problem(plain(600, 50, 1), 1, {2, 9, 11}),
       convt3d::make_problem(plain(1100, 3, 1), 1, {1, 5, 7}),  convt3d::make_problem(plain(12, 66, 3), 2, {2, 16, 32}),
-      convt3d::make_problem(plain(3, 1, 1), 1, {1, 1, 1}),
+      convt3d::make_problem(plain(3, 1, 1), 1, {1, 1, 1}),     convt3d::make_problem(gaps, 2, {3, 9, 40}),
   };
   for (const Problem& problem : problems) {
     const Arrays<float> arrays = normal_arrays<float>(problem, 1);

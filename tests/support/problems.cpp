@@ -265,6 +265,21 @@ void append_kernels_beyond_rows(Problems& list) {
        {4, 3, 4}});
 }
 
+/// Outputs without a tap between those of 1x1x1 kernels, before and behind them; cells without an output.
+void append_gaps(Problems& list) {
+  list.push_back({"gaps_s2", {.in_channels = 20, .out_channels = 11, .kernel_size = 1, .stride = 2}, {3, 5, 17}, 2});
+  list.push_back({"gaps_uneven",
+                  {.in_channels = 6,
+                   .out_channels = 10,
+                   .kernel_size = 1,
+                   .stride = {3, 1, 4},
+                   .padding = {2, 1, 0},
+                   .output_padding = {1, 0, 3},
+                   .groups = 2},
+                  {4, 5, 6}});
+  list.push_back({"gaps_padding", {.in_channels = 4, .out_channels = 3, .kernel_size = 1, .padding = {1, 0, 2}}, {4, 3, 7}});
+}
+
 Problems make_list() {
   Problems list;
   append_pytorch_samples(list);
@@ -275,6 +290,7 @@ Problems make_list() {
   append_row_sweep(list);
   append_group_sweep(list);
   append_kernels_beyond_rows(list);
+  append_gaps(list);
   return list;
 }
 

@@ -8,7 +8,10 @@
 // 1. The voxels are cut into pieces, a piece into strips as wide as registers hold for one set of columns (output channels,
 //    kernels/row_product.cpp). Over the inputs of a strip, which stay in L2, go all sets of columns, and ask meanwhile for
 //    those of the next strip: all rows are read side by side, a strip at a time, each as one stream.
-// 2. Very many channels of the input are taken in chunks, whose sums are added to the results.
+// 2. Where the layer has a stride or padding, a task's pieces are whole rows of cells. Their results are kept, then spread
+// over
+//    rows of the output with the bias between them, and rows of bias laid between these rows and planes.
+// 3. Very many channels of the input are taken in chunks, whose sums are added to the results.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -41,15 +44,17 @@ class Gemm final : public Prepared {
   static std::int64_t elements(const Problem& p) { return p.ci * (p.co / p.groups) + p.co; }
 
   static std::size_t scratch_bytes(const GemmTiling& t) {
-    return static_cast<std::size_t>(t.packed_size() + t.tail_size()) * sizeof(T);
+    return static_cast<std::size_t>(t.packed_size() + t.kept_size() + 2 * t.row_size()) * sizeof(T);
   }
 
   void run(const RunArgs& args) const override {
     const GemmTiling& t = tiling_;
-    const std::int64_t cells = (args.wanted.end - args.wanted.begin) * problem_.output.h * problem_.output.w;
-    const std::int64_t pieces = ceil_div(cells, t.piece);
+    const Planes planes = planes_of(args.wanted);
+    const std::int64_t cells = (planes.end - planes.begin) * problem_.input.h * problem_.input.w;
+    // No plane of the input where all that is wanted is bias.
+    const std::int64_t pieces = std::max<std::int64_t>(1, ceil_div(cells, t.piece));
     run_tasks(threads_, problem_.n * problem_.groups * pieces * t.blocks, pool_, args.observer,
-              [&](std::int64_t task, void* scratch) { run_task(args, task, pieces, static_cast<T*>(scratch)); });
+              [&](std::int64_t task, void* scratch) { run_task(args, planes, task, pieces, static_cast<T*>(scratch)); });
   }
 
  private:
@@ -62,12 +67,20 @@ class Gemm final : public Prepared {
     const T* input;
     std::int64_t input_stride;
     const T* input_end;  ///< of all volumes
-    T* output;
+    T* output;           ///< the first cell's result, or with gaps the volume's first element
     std::int64_t output_stride;
-    std::int64_t cells;
-    T* packed;  ///< a strip's inputs, where its last vectors would go on behind the input
-    T* tail;    ///< results of the last strip, whose vectors may go on behind its last cell
+    std::int64_t begin, cells;  ///< counted from the first plane that is read
+    T* packed;                  ///< a strip's inputs, where its last vectors would go on behind the input
+    T* kept;                    ///< results of the last strip, whose vectors may go on behind its last cell; or all
+    T* row;                     ///< and these with the bias between them, then bias alone
   };
+
+  /// Planes of the input whose results are wanted.
+  Planes planes_of(const Planes& wanted) const {
+    const GemmAxis& d = tiling_.axes[0];
+    const std::int64_t first = std::max(d.first, ceil_div(wanted.begin + d.padding, d.stride));
+    return {first, std::max(first, std::min(d.end, ceil_div(wanted.end + d.padding, d.stride)))};
+  }
 
   void pack_weights(const T* weight, const T* bias) {
     const GemmTiling& t = tiling_;
@@ -89,13 +102,13 @@ class Gemm final : public Prepared {
     return static_cast<const T*>(weights_.data()) + problem_.co * tiling_.ci + channel;
   }
 
-  void run_task(const RunArgs& args, std::int64_t task, std::int64_t pieces, T* scratch) const {
+  void run_task(const RunArgs& args, const Planes& planes, std::int64_t task, std::int64_t pieces, T* scratch) const {
     const GemmTiling& t = tiling_;
     TaskDigits digits(task);
     const std::int64_t first_set = digits.next(t.blocks) * t.sets_of_block;
     const std::int64_t begin = digits.next(pieces) * t.piece;
     const std::int64_t group = digits.next(problem_.groups), n = digits.rest();
-    const std::int64_t plane = problem_.output.h * problem_.output.w;
+    const std::int64_t plane = problem_.input.h * problem_.input.w, output_plane = problem_.output.h * problem_.output.w;
     Block block{};
     block.group = group;
     block.first_set = static_cast<std::size_t>(first_set);
@@ -103,20 +116,26 @@ class Gemm final : public Prepared {
     block.first_channel = t.sets[block.first_set].first;
     block.channels = t.sets[block.last_set - 1].end() - block.first_channel;
     block.input_stride = args.input_box.extent().d * plane;
-    block.output_stride = args.output_box.extent().d * plane;
+    block.output_stride = args.output_box.extent().d * output_plane;
     block.input = static_cast<const T*>(args.input) + (n * problem_.ci + group * t.ci) * block.input_stride +
-                  (args.wanted.begin - args.input_box.begin.d) * plane + begin;
+                  (planes.begin - args.input_box.begin.d) * plane + begin;
     block.input_end = static_cast<const T*>(args.input) + problem_.n * problem_.ci * block.input_stride;
-    block.output = static_cast<T*>(args.output) +
-                   (n * problem_.co + group * t.co + block.first_channel) * block.output_stride +
-                   (args.wanted.begin - args.output_box.begin.d) * plane + begin;
-    block.cells = std::min(t.piece, (args.wanted.end - args.wanted.begin) * plane - begin);
+    block.output =
+        static_cast<T*>(args.output) + (n * problem_.co + group * t.co + block.first_channel) * block.output_stride;
+    if (!t.gaps) block.output += (args.wanted.begin - args.output_box.begin.d) * plane + begin;
+    block.begin = begin;
+    block.cells = std::min(t.piece, (planes.end - planes.begin) * plane - begin);
     block.packed = scratch;
-    block.tail = scratch + t.packed_size();
+    block.kept = scratch + t.packed_size();
+    block.row = block.kept + t.kept_size();
     for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
       for (std::int64_t x = 0; x < block.cells; x += t.strip) run_strip(block, chunk, x);
     }
-    finish(block);
+    if (t.gaps) {
+      for (std::int64_t c = 0; c < block.channels; ++c) spread(args, planes, block, c);
+    } else {
+      finish(block);
+    }
   }
 
   /// A chunk of the input's channels of the strip at x.
@@ -124,6 +143,7 @@ class Gemm final : public Prepared {
     const GemmTiling& t = tiling_;
     const std::int64_t c = t.chunk_begin(chunk), channels = t.chunk_begin(chunk + 1) - c;
     const std::int64_t count = std::min(t.strip, block.cells - x);
+    const bool keeps = t.gaps || count < t.strip;
     kernels::RowProductArgs<T> args{.input = block.input + c * block.input_stride + x,
                                     .channel_stride = block.input_stride,
                                     .channels = channels,
@@ -132,7 +152,7 @@ class Gemm final : public Prepared {
                                     .columns = 1,
                                     .vectors = ceil_div(count, t.lanes),
                                     .target = nullptr,
-                                    .target_stride = count < t.strip ? t.strip : block.output_stride,
+                                    .target_stride = keeps ? t.kept_pitch() : block.output_stride,
                                     .ahead = nullptr};
     args.ahead = args.input + t.strip + t.lanes;
     if (block.input_end - args.input < (channels - 1) * block.input_stride + args.vectors * t.lanes) {
@@ -152,8 +172,8 @@ class Gemm final : public Prepared {
       args.columns = static_cast<int>(set.count);
       args.weights = weights_of(block.group, set) + c * set.count;
       args.init = chunk == 0 ? bias_of(block.group * t.co + set.first) : nullptr;
-      args.target =
-          (count < t.strip ? block.tail : block.output + x) + (set.first - block.first_channel) * args.target_stride;
+      T* const target = !keeps ? block.output + x : block.kept + (t.gaps ? x : 0);
+      args.target = target + (set.first - block.first_channel) * args.target_stride;
       args.ahead_begin = channels * i / sets;
       args.ahead_end = args.ahead == nullptr ? args.ahead_begin : channels * (i + 1) / sets;
       row_product_(args);
@@ -164,8 +184,41 @@ class Gemm final : public Prepared {
     const std::int64_t tail = block.cells % tiling_.strip;
     for (std::int64_t c = 0; c < block.channels; ++c) {
       T* const row = block.output + c * block.output_stride;
-      if (tail > 0) copy_row_(block.tail + c * tiling_.strip, row + block.cells - tail, tail);
+      if (tail > 0) copy_row_(block.kept + c * tiling_.strip, row + block.cells - tail, tail);
       if (!epilogue_.empty()) epilogue_.on_row(block.group * tiling_.co + block.first_channel + c, row, block.cells);
+    }
+  }
+
+  /// The rows of one channel of a block with gaps, and those of bias that lie between them and the next ones.
+  void spread(const RunArgs& args, const Planes& planes, const Block& block, std::int64_t c) const {
+    const auto& [d, h, w] = tiling_.axes;
+    const std::int64_t channel = block.group * tiling_.co + block.first_channel + c;
+    T* const bias = block.row + tiling_.row_size();
+    std::fill(bias, bias + w.output, *bias_of(channel));
+    if (!epilogue_.empty()) epilogue_.on_row(channel, bias, w.output);
+    const auto store = [&](const T* row, std::int64_t od, std::int64_t oh) {
+      copy_row_(row, block.output + c * block.output_stride + ((od - args.output_box.begin.d) * h.output + oh) * w.output,
+                w.output);
+    };
+    if (planes.begin == planes.end) {
+      for (std::int64_t od = args.wanted.begin; od < args.wanted.end; ++od) {
+        for (std::int64_t oh = 0; oh < h.output; ++oh) store(bias, od, oh);
+      }
+    }
+    const T* results = block.kept + c * tiling_.kept_pitch();
+    for (std::int64_t x = 0; x < block.cells; x += problem_.input.w) {
+      const std::int64_t row_number = (block.begin + x) / problem_.input.w;
+      const std::int64_t qd = planes.begin + row_number / problem_.input.h, qh = row_number % problem_.input.h;
+      if (qh < h.first || qh >= h.end) continue;
+      std::fill(block.row, block.row + w.output, *bias_of(channel));
+      for (std::int64_t qw = w.first; qw < w.end; ++qw) block.row[w.output_of(qw)] = results[x + qw];
+      if (!epilogue_.empty()) epilogue_.on_row(channel, block.row, w.output);
+      const std::int64_t first = qd == planes.begin ? args.wanted.begin : d.output_of(qd);
+      const std::int64_t end = qd == planes.end - 1 ? args.wanted.end : d.output_of(qd + 1);
+      for (std::int64_t od = first; od < end; ++od) {
+        for (std::int64_t oh = h.begin_of(qh); oh < h.end_of(qh); ++oh)
+          store(od == d.output_of(qd) && oh == h.output_of(qh) ? block.row : bias, od, oh);
+      }
     }
   }
 
@@ -187,7 +240,7 @@ auto with_tiling(const Query& query, Function&& function) {
   return function(gemm_tiling<float>(query), float{});
 }
 
-std::string rejects(const Query& query) { return not_voxel_by_voxel(query.problem); }
+std::string rejects(const Query& query) { return not_of_one_tap(query.problem); }
 
 double seconds(const Query& query) {
   return with_tiling(query, [&](const GemmTiling& t, auto zero) { return gemm_seconds<decltype(zero)>(t, query); });

@@ -20,6 +20,13 @@ std::vector<GemmSet> even_sets(std::int64_t channels, bool wide) {
   return sets;
 }
 
+GemmAxis gemm_axis(const Problem& p, int axis) {
+  GemmAxis result{.stride = p.stride[axis], .padding = p.padding[axis], .output = p.output[axis]};
+  result.first = ceil_div(result.padding, result.stride);
+  result.end = std::min(p.input[axis], floor_div(result.output - 1 + result.padding, result.stride) + 1);
+  return result;
+}
+
 }  // namespace
 
 template <typename T>
@@ -32,7 +39,9 @@ GemmTiling gemm_tiling(const Query& query) {
   t.lanes = kernels::lanes<T>(query.machine.isa);
   t.sets = even_sets(t.co, wide);
   const std::int64_t most = ceil_div(t.co, static_cast<std::int64_t>(t.sets.size()));
-  const std::int64_t cells = p.output.d * p.output.h * p.output.w;
+  for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = gemm_axis(p, axis);
+  t.gaps = p.input != p.output;
+  const std::int64_t cells = p.input.d * p.input.h * p.input.w;
   t.strip = std::min<std::int64_t>(kernels::row_vectors(static_cast<int>(most), wide), ceil_div(cells, t.lanes)) * t.lanes;
 
   constexpr std::int64_t kMostTerms = 512;  // as in direct's products
@@ -49,7 +58,7 @@ GemmTiling gemm_tiling(const Query& query) {
   const std::int64_t others = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks;
   const std::int64_t wanted = query.threads == 1 ? 1 : ceil_div(4 * query.threads, others);
   const std::int64_t pieces = std::max(ceil_div(cells, most_cells), std::min(wanted, ceil_div(cells, 4 * t.strip)));
-  t.piece = round_up(ceil_div(cells, pieces), t.strip);
+  t.piece = round_up(ceil_div(cells, pieces), t.gaps ? p.input.w : t.strip);
   return t;
 }
 
@@ -57,7 +66,7 @@ template <typename T>
 double gemm_seconds(const GemmTiling& t, const Query& query) {
   const Problem& p = query.problem;
   const auto real = [](std::int64_t value) { return static_cast<double>(value); };
-  const std::int64_t cells = p.output.d * p.output.h * p.output.w;
+  const std::int64_t cells = p.input.d * p.input.h * p.input.w;
   const double vectors = real(t.strip) / real(t.lanes);
   double cycles = 0;  // of a strip
   for (const GemmSet& set : t.sets) {
@@ -66,21 +75,27 @@ double gemm_seconds(const GemmTiling& t, const Query& query) {
     cycles += real(t.ci) * std::max(fma, loads) / 2 + real(t.chunks) * (30 + real(set.count) * vectors);
   }
   const double strips = real(p.n * p.groups * ceil_div(cells, t.strip));
-  const double computing = strips * cycles;
+  // With gaps, rows of results and of bias are made and copied.
+  const double made = real(p.n * p.co) * real(p.output.d * p.output.h) * (20 + 2 * real(p.output.w) / real(t.lanes));
+  const double spread = t.gaps ? made + 1.4 * real(p.n * p.co) * real(p.input.d * p.input.h * p.input.w) : 0;
+  const double computing = strips * cycles + spread;
   // What exceeds the caches, in cycles an element; it comes and goes while others are computed, but not quite.
   const auto moved = [&](std::int64_t elements, double each) {
     const std::int64_t bytes = elements * static_cast<std::int64_t>(sizeof(T));
     return bytes > 16 * query.machine.l2_bytes ? each * real(bytes) / 4 : 0.0;
   };
-  const double memory = moved(input_size(p), 0.45) + moved(output_size(p), 0.4);
+  const double memory = moved(input_size(p), 0.45) + moved(output_size(p), t.gaps ? 1.5 : 0.4);
   const double both = std::max(computing, memory) + 0.35 * std::min(computing, memory);
   return both / (kClock * query.threads) + 5e-6;
 }
 
-std::string not_voxel_by_voxel(const Problem& p) {
+std::string not_of_one_tap(const Problem& p) {
   if (is_strided(p)) return kNoInputStride;
-  if (p.kernel != Extent3(1) || p.stride != Extent3(1)) return "not a layer of 1x1x1 kernels with stride 1";
-  if (p.input != p.output) return "padding";
+  if (p.kernel != Extent3(1)) return "not a layer of 1x1x1 kernels";
+  for (int axis = 0; axis < 3; ++axis) {
+    const GemmAxis a = gemm_axis(p, axis);
+    if (a.first >= a.end) return "no output has a tap";
+  }
   return "";
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,12 +18,25 @@ struct GemmSet {
   std::int64_t end() const { return first + count; }
 };
 
+/// Where the cells of an axis go: cell q to output q*stride - padding, if there is one. It writes the outputs up to the next
+/// cell's, too, which are the bias; the first and the last such cell those at the ends.
+struct GemmAxis {
+  std::int64_t stride = 1, padding = 0, output = 1;
+  std::int64_t first = 0, end = 0;  ///< cells that have an output
+
+  std::int64_t output_of(std::int64_t cell) const { return cell * stride - padding; }
+  std::int64_t begin_of(std::int64_t cell) const { return cell == first ? 0 : output_of(cell); }
+  std::int64_t end_of(std::int64_t cell) const { return cell == end - 1 ? output : output_of(cell + 1); }
+};
+
 struct GemmTiling {
+  std::array<GemmAxis, 3> axes;
+  bool gaps = false;            ///< there are outputs without a tap
   std::int64_t ci = 1, co = 1;  ///< per group
   std::int64_t lanes = 1;
   std::vector<GemmSet> sets;           ///< of a group
   std::int64_t strip = 1;              ///< cells of a kernel call, whole vectors
-  std::int64_t piece = 1;              ///< cells of a task, whole strips
+  std::int64_t piece = 1;              ///< cells of a task, whole strips, or with gaps whole rows
   std::int64_t blocks = 1;             ///< tasks that share a piece, each with its own sets
   std::int64_t sets_of_block = 1;      ///< at most
   std::int64_t channels_of_block = 1;  ///< at most
@@ -33,7 +47,10 @@ struct GemmTiling {
   /// it, since the rounding error of a sum grows with the root of its terms.
   std::int64_t chunk_begin(std::int64_t i) const { return ci * i / chunks; }
   std::int64_t packed_size() const { return ceil_div(ci, chunks) * strip; }
-  std::int64_t tail_size() const { return channels_of_block * strip; }
+  /// Results that do not go to the output at once: the last strip's, or with gaps all.
+  std::int64_t kept_pitch() const { return gaps ? round_up(piece, strip) : strip; }
+  std::int64_t kept_size() const { return channels_of_block * kept_pitch(); }
+  std::int64_t row_size() const { return gaps ? round_up(axes[2].output, lanes) : 0; }
 };
 
 /// For elements T.
@@ -44,7 +61,7 @@ GemmTiling gemm_tiling(const Query& query);
 template <typename T>
 double gemm_seconds(const GemmTiling& tiling, const Query& query);
 
-/// Why the problem is not of 1x1x1 kernels that leave every voxel where it is; "" if it is.
-std::string not_voxel_by_voxel(const Problem& problem);
+/// Why the problem is not of 1x1x1 kernels; "" if it is.
+std::string not_of_one_tap(const Problem& problem);
 
 }  // namespace convt3d
