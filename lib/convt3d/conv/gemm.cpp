@@ -8,10 +8,9 @@
 // 1. The voxels are cut into pieces, a piece into strips as wide as registers hold for one set of columns (output channels,
 //    kernels/row_product.cpp). Over the inputs of a strip, which stay in L2, go all sets of columns, and ask meanwhile for
 //    those of the next strip: all rows are read side by side, a strip at a time, each as one stream.
-// 2. Where the layer has a stride or padding, a task's pieces are whole rows of cells. Their results are kept, then spread
-// over
-//    rows of the output with the bias between them, and rows of bias laid between these rows and planes.
-// 3. Very many channels of the input are taken in chunks, whose sums are added to the results.
+// 2. Very many channels of the input are taken in chunks, whose sums are added to the results.
+// 3. Where the layer has a stride or padding, a piece is whole rows of cells. Its results are kept, then laid into rows of
+//    the output with the bias between them, and rows of bias between these rows and planes.
 #include <algorithm>
 #include <string>
 #include <vector>
