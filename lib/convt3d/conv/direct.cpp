@@ -13,12 +13,8 @@
 //    weights [tap][ci][co lanes]: the kernel `product`.
 // 3. The phases along w write interleaved into a staging row [ow][co lanes]; when complete it is transposed into NCDHW rows:
 //    every output is written once, by one task.
-// 4. Taps outside the volume along d and h are left out of a row's sums. Along w the panel's zeros are multiplied; where
-//    kernels reach far over the ends of short rows that is a large part of the work, and each tap along w is a product of
-//    its own (`crop`), over the positions whose input lies inside. Such a product has fewer terms, so it should not start
-//    anew for each of h: the panel is [plane][w][row][ci], the rows that the taps of a phase read side by side, and with the
-//    weights of h turned round the terms of h and ci are one run. Layers of one tap per output are never cropped, so none
-//    in bfloat16 is.
+// 4. Taps outside the volume along d and h are left out of a row's sums. Along w the panel's zeros are multiplied, but where
+//    kernels reach far over the ends of short rows: there direct_cropped.cpp takes the place of steps 1 and 2.
 //
 // gemm_bfloat16 is the same of half as many channels, each of them a word of two rounded to bfloat16.
 #include <algorithm>
@@ -27,6 +23,7 @@
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/direct_cropped.hpp"
 #include "convt3d/conv/direct_tiling.hpp"
 #include "convt3d/conv/direct_weights.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
@@ -78,12 +75,7 @@ class Direct final : public Prepared {
   }
 
  private:
-  /// One block of positions of one volume and group, for some of its output channels.
-  struct Block {
-    std::int64_t n, group, first_chunk, last_chunk;
-    Extent3 begin;  ///< positions
-    Extent3 end;
-  };
+  using Block = DirectBlock;
 
   void run_task(const RunArgs& args, std::int64_t task, T* panel, T* staging) const {
     const DirectTiling& t = tiling_;
@@ -103,7 +95,7 @@ class Direct final : public Prepared {
     block.last_chunk = t.chunks * (split + 1) / t.splits;
 
     if (t.crop) {
-      pack_cropped(args, block, panel);
+      cropped_.pack(args, block, panel);
     } else {
       pack_panel(args, block, panel);
     }
@@ -112,7 +104,7 @@ class Direct final : public Prepared {
         for (std::int64_t chunk = block.first_chunk; chunk < block.last_chunk; ++chunk) {
           for (std::size_t fw = 0; fw < t.axes[2].phases.size(); ++fw) {
             if (t.crop) {
-              run_cropped(block, {fd, fh, fw}, chunk, panel, staging);
+              cropped_.multiply(block, {fd, fh, fw}, chunk, panel, staging);
             } else {
               run_phase(block, {fd, fh, fw}, chunk, panel, staging);
             }
@@ -180,36 +172,6 @@ class Direct final : public Prepared {
     }
   }
 
-  /// The panel of step 4: only what lies inside the volume is read. Planes whose input is not there make no output that is
-  /// wanted.
-  void pack_cropped(const RunArgs& args, const Block& block, T* panel) const {
-    const DirectTiling& t = tiling_;
-    const Box3& box = args.input_box;
-    const Extent3 have = box.extent();
-    const std::int64_t channel_stride = have.d * have.h * have.w;
-    const T* source = static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * channels_) * channel_stride;
-    const Extent3 lowest = {block.begin.d * t.axes[0].stride + t.axes[0].lowest,
-                            block.begin.h * t.axes[1].stride + t.axes[1].lowest,
-                            block.begin.w * t.axes[2].stride + t.axes[2].lowest};
-    const std::int64_t first = std::clamp(box.begin.w, lowest.w, lowest.w + t.panel.w);
-    const std::int64_t last = std::clamp(box.end.w, first, lowest.w + t.panel.w);
-    const std::int64_t planes = t.axes[0].span(block.end.d - block.begin.d);
-    for (std::int64_t id = lowest.d; id < lowest.d + planes; ++id) {
-      if (!t.axes[0].reads(id - lowest.d)) continue;
-      T* plane = panel + (id - lowest.d) * t.panel.w * t.ld;
-      if (id < box.begin.d || id >= box.end.d) {
-        std::fill(plane, plane + t.panel.w * t.ld, T{0});
-        continue;
-      }
-      for (std::int64_t ih = std::max(box.begin.h, lowest.h); ih < std::min(box.end.h, lowest.h + t.panel.h); ++ih) {
-        if (!t.axes[1].reads(ih - lowest.h)) continue;
-        const T* from = source + ((id - box.begin.d) * have.h + ih - box.begin.h) * have.w + first - box.begin.w;
-        pack_columns(from, channel_stride, last - first, plane + (first - lowest.w) * t.ld + t.slot(ih - lowest.h) * t.ci,
-                     nullptr);
-      }
-    }
-  }
-
   /// Offset in the panel of a tap, from the position it serves.
   std::int64_t panel_offset(const Tap& d, const Tap& h, const Tap& w) const {
     const DirectTiling& t = tiling_;
@@ -231,7 +193,7 @@ class Direct final : public Prepared {
     const std::int64_t rows_d = std::min(d.count, block.end.d) - block.begin.d;
     if (columns <= 0 || rows_h <= 0) return;
 
-    const std::int64_t row_pitch = t.block.w * w.out_step * t.lanes;
+    const std::int64_t row_pitch = t.staging_row();
     const std::int64_t plane_pitch = t.block.d * t.block.h * row_pitch;
     std::vector<ProductTap>& taps = thread_taps();
     ProductArgs<T> args{.a = nullptr,
@@ -272,84 +234,12 @@ class Direct final : public Prepared {
     }
   }
 
-  /// The same by step 4.
-  void run_cropped(const Block& block, const std::array<std::size_t, 3>& f, std::int64_t chunk, const T* panel,
-                   T* staging) const {
-    const DirectTiling& t = tiling_;
-    const AxisPhase& d = t.axes[0].phases[f[0]];
-    const AxisPhase& h = t.axes[1].phases[f[1]];
-    const AxisPhase& w = t.axes[2].phases[f[2]];
-    const std::int64_t vectors = t.chunk_vectors(chunk);
-    const std::int64_t columns = std::min(w.count, block.end.w) - block.begin.w;
-    if (columns <= 0) return;
-
-    const std::int64_t row_pitch = t.block.w * w.out_step * t.lanes;
-    const std::int64_t plane_pitch = t.block.d * t.block.h * row_pitch;
-    const auto taps_h = static_cast<std::int64_t>(h.taps.size());
-    const std::int64_t tap_weights = t.ci * vectors * t.lanes;
-    std::vector<ProductTap>& taps = thread_taps();
-    ProductArgs<T> args{.a = nullptr,
-                        .lda = t.ld * t.axes[2].stride,
-                        .positions = 0,
-                        .taps = nullptr,
-                        .tap_count = 0,
-                        .k = 0,
-                        .b = nullptr,
-                        .nr = static_cast<int>(vectors),
-                        .init = weights_.bias(block.group, chunk),
-                        .adds = false,
-                        .c = {},
-                        .ldc = w.out_step * t.lanes};
-    for (std::int64_t qd = block.begin.d; qd < std::min(d.count, block.end.d); ++qd) {
-      const std::int64_t id = (qd - block.begin.d) * t.axes[0].stride - t.axes[0].lowest;  // in the panel, at offset 0
-      const TapRange inside_d = inside_taps(d, qd * t.axes[0].stride, problem_.input.d);
-      taps.clear();
-      for (std::int64_t td = inside_d.begin; td < inside_d.end; ++td) {
-        const std::int64_t offset = d.taps[static_cast<std::size_t>(td)].offset;
-        taps.push_back({(id + offset) * t.panel.w * t.ld, td * taps_h * tap_weights});
-      }
-      for (std::int64_t qh = block.begin.h; qh < std::min(h.count, block.end.h); ++qh) {
-        const std::int64_t ih = (qh - block.begin.h) * t.axes[1].stride - t.axes[1].lowest;
-        const TapRange inside_h = inside_taps(h, qh * t.axes[1].stride, problem_.input.h);
-        T* row = staging + ((qd - block.begin.d) * t.block.h + qh - block.begin.h) * row_pitch + w.out_begin * t.lanes;
-        const auto product = [&](std::int64_t first, std::int64_t positions) {
-          args.positions = positions;
-          for (std::int64_t j = 0; j < vectors; ++j) args.c[j] = row + j * plane_pitch + first * args.ldc;
-          product_(args);
-        };
-        args.tap_count = 0;
-        args.adds = false;
-        product(0, columns);  // init alone
-        if (taps.empty() || inside_h.begin == inside_h.end) continue;
-
-        // In slots side by side lie the inputs of the taps along h, the last tap's first.
-        const std::int64_t lowest = ih + h.taps[static_cast<std::size_t>(inside_h.end - 1)].offset;
-        args.taps = taps.data();
-        args.tap_count = static_cast<std::int64_t>(taps.size());
-        args.k = (inside_h.end - inside_h.begin) * t.ci;
-        args.b = weights_.phase(block.group, chunk, f) + (taps_h - inside_h.end) * tap_weights;
-        args.adds = true;
-        for (const Tap& tap : w.taps) {
-          const InsidePositions inside = inside_positions(w, tap, t.axes[2].stride, problem_.input.w);
-          const std::int64_t first = std::max(inside.begin, block.begin.w) - block.begin.w;
-          const std::int64_t last = std::min(inside.end, block.end.w) - block.begin.w;
-          if (first < last) {
-            const std::int64_t column = first * t.axes[2].stride + tap.offset - t.axes[2].lowest;
-            args.a = panel + column * t.ld + t.slot(lowest) * t.ci;
-            product(first, last - first);
-          }
-          args.b += static_cast<std::int64_t>(d.taps.size()) * taps_h * tap_weights;
-        }
-      }
-    }
-  }
-
   void store(const RunArgs& args, const Block& block, std::size_t fd, std::size_t fh, std::int64_t chunk, T* staging) const {
     const DirectTiling& t = tiling_;
     const AxisPhase& d = t.axes[0].phases[fd];
     const AxisPhase& h = t.axes[1].phases[fh];
     const std::int64_t stride = problem_.stride.w;
-    const std::int64_t row_pitch = t.block.w * stride * t.lanes;
+    const std::int64_t row_pitch = t.staging_row();
     const Box3& box = args.output_box;
     const Extent3 have = box.extent();
     const std::int64_t channel_stride = have.d * have.h * have.w;
@@ -382,29 +272,13 @@ class Direct final : public Prepared {
 
   static bool inside(std::int64_t index, std::int64_t extent) { return index >= 0 && index < extent; }
 
-  /// The taps [begin, end) of a phase that lie inside the volume where they have input `zero` at offset 0; offsets descend.
-  struct TapRange {
-    std::int64_t begin, end;
-  };
-  static TapRange inside_taps(const AxisPhase& phase, std::int64_t zero, std::int64_t extent) {
-    const auto offset = [&](std::int64_t tap) { return phase.taps[static_cast<std::size_t>(tap)].offset; };
-    TapRange range{0, static_cast<std::int64_t>(phase.taps.size())};
-    while (range.begin < range.end && zero + offset(range.begin) >= extent) ++range.begin;
-    while (range.begin < range.end && zero + offset(range.end - 1) < 0) --range.end;
-    return range;
-  }
-
-  static std::vector<ProductTap>& thread_taps() {
-    thread_local std::vector<ProductTap> taps;
-    return taps;
-  }
-
   Problem problem_;
   Isa isa_;
   int threads_;
   bool pairs_;
   DirectTiling tiling_;
   DirectWeights<T> weights_;
+  CroppedProducts<T> cropped_{problem_, tiling_, weights_, isa_};  ///< in use with tiling_.crop
   std::int64_t channels_ = problem_.ci / problem_.groups;
   kernels::ProductFn<T> product_ = kernels::product<T>(isa_);
   kernels::PackFn<T> pack_ = kernels::pack_row<T>(isa_);

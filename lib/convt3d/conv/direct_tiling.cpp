@@ -37,7 +37,7 @@ void shape_panel(DirectTiling& t, bool flat) {
     t.ld = off_powers_of_two(t.ci, t.lanes);
     t.panel_size = t.shifts * t.panel.d * t.panel.h * t.panel.w * t.ld;
   }
-  t.staging_size = t.block.d * t.block.h * t.block.w * t.axes[2].phases.back().out_step * t.nr * t.lanes;
+  t.staging_size = t.block.d * t.block.h * t.staging_row() * t.nr;
 }
 
 /// Whether each output has at most one tap along the axis.

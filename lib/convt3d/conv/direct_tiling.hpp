@@ -66,7 +66,15 @@ struct DirectTiling {
     return i % step * ceil_div(panel.h, step) + i / step;
   }
 
+  /// Elements of a row of the staging rows, one vector of channels.
+  std::int64_t staging_row() const { return block.w * axes[2].phases.back().out_step * lanes; }
   std::int64_t chunk_vectors(std::int64_t chunk) const { return std::min(nr, ceil_div(co, lanes) - chunk * nr); }
+};
+
+/// A task: positions [begin, end) of one volume and group, for some of its output channels.
+struct DirectBlock {
+  std::int64_t n, group, first_chunk, last_chunk;
+  Extent3 begin, end;
 };
 
 /// The block of the least estimate for elements T; output channels are split among tasks where blocks alone are too few.

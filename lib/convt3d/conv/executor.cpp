@@ -68,10 +68,10 @@ Buffer ScratchPool::take() {
     const std::lock_guard lock(mutex_);
     if (!free_.empty()) {
       const auto own = [](const Free& free) { return free.last_user == std::this_thread::get_id(); };
-      const auto found = std::find_if(free_.begin(), free_.end(), own);
-      std::swap(found != free_.end() ? *found : free_.back(), free_.back());
-      Buffer buffer = std::move(free_.back().buffer);
-      free_.pop_back();
+      auto found = std::find_if(free_.begin(), free_.end(), own);
+      if (found == free_.end()) --found;
+      Buffer buffer = std::move(found->buffer);
+      free_.erase(found);
       return buffer;
     }
   }

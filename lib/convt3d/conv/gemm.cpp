@@ -20,6 +20,7 @@
 #include "convt3d/conv/direct_tiling.hpp"
 #include "convt3d/conv/gemm_tiling.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/kernels/row_product.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 
 namespace convt3d {
@@ -131,7 +132,7 @@ class Gemm final : public Prepared {
       for (std::int64_t x = 0; x < block.cells; x += t.strip) run_strip(block, chunk, x);
     }
     if (t.gaps) {
-      for (std::int64_t c = 0; c < block.channels; ++c) spread(args, planes, block, c);
+      for (std::int64_t c = 0; c < block.channels; ++c) store_with_gaps(args, planes, block, c);
     } else {
       finish(block);
     }
@@ -189,7 +190,7 @@ class Gemm final : public Prepared {
   }
 
   /// The rows of one channel of a block with gaps, and those of bias that lie between them and the next ones.
-  void spread(const RunArgs& args, const Planes& planes, const Block& block, std::int64_t c) const {
+  void store_with_gaps(const RunArgs& args, const Planes& planes, const Block& block, std::int64_t c) const {
     const auto& [d, h, w] = tiling_.axes;
     const std::int64_t channel = block.group * tiling_.co + block.first_channel + c;
     T* const bias = block.row + tiling_.row_size();

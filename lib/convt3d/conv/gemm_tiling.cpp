@@ -5,6 +5,7 @@
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/kernels/row_product.hpp"
 
 namespace convt3d {
 namespace {
@@ -77,8 +78,8 @@ double gemm_seconds(const GemmTiling& t, const Query& query) {
   const double strips = real(p.n * p.groups * ceil_div(cells, t.strip));
   // With gaps, rows of results and of bias are made and copied.
   const double made = real(p.n * p.co) * real(p.output.d * p.output.h) * (20 + 2 * real(p.output.w) / real(t.lanes));
-  const double spread = t.gaps ? made + 1.4 * real(p.n * p.co) * real(p.input.d * p.input.h * p.input.w) : 0;
-  const double computing = strips * cycles + spread;
+  const double laid = t.gaps ? made + 1.4 * real(p.n * p.co) * real(p.input.d * p.input.h * p.input.w) : 0;
+  const double computing = strips * cycles + laid;
   // What exceeds the caches, in cycles an element; it comes and goes while others are computed, but not quite.
   const auto moved = [&](std::int64_t elements, double each) {
     const std::int64_t bytes = elements * static_cast<std::int64_t>(sizeof(T));

@@ -6,13 +6,14 @@
 // inputs + 1 weight.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convt3d/conv/kernels/row_product.cpp"
+#include "convt3d/conv/kernels/row_product.hpp"
+
 #include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
 #include <cstdint>
 
-#include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/kernels/partial-inl.hpp"
 #include "convt3d/conv/kernels/registers-inl.hpp"
 
