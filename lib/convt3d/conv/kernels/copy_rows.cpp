@@ -1,7 +1,6 @@
 // Short rows copied and looked at in one go.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convt3d/conv/kernels/copy_rows.cpp"
-#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -9,6 +8,7 @@
 
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/kernels/partial-inl.hpp"
+#include "convt3d/conv/kernels/prefetch.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace convt3d::kernels::HWY_NAMESPACE {
@@ -27,7 +27,7 @@ bool copy_rows(const CopyRowsArgs<T>& args) {
   for (std::int64_t row = 0; row < args.rows; ++row) {
     const T* source = args.source + args.places[row].source;
     T* target = args.target + args.places[row].target;
-    for (std::int64_t x = 0; x < args.count && args.ahead != 0; x += kLine) hwy::Prefetch(source + args.ahead + x);
+    for (std::int64_t x = 0; x < args.count && args.ahead != 0; x += kLine) prefetch_to_l2(source + args.ahead + x);
     const auto look_at = [&](auto values) {
       within = hn::And(within, hn::Le(hn::Abs(values), most));
       return values;

@@ -8,13 +8,13 @@
 #define HWY_TARGET_INCLUDE "convt3d/conv/kernels/row_product.cpp"
 #include "convt3d/conv/kernels/row_product.hpp"
 
-#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
 #include <cstdint>
 
 #include "convt3d/conv/kernels/partial-inl.hpp"
+#include "convt3d/conv/kernels/prefetch.hpp"
 #include "convt3d/conv/kernels/registers-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -46,7 +46,7 @@ void micro_kernel(const RowProductArgs<T>& args) {
   for (std::int64_t c = 0; c < args.channels; ++c, source += args.channel_stride, weights += columns) {
     if (c >= args.ahead_begin && c < args.ahead_end) {
 #pragma GCC unroll 16
-      for (std::int64_t x = 0; x <= nv * kLanes; x += kLine) hwy::Prefetch(ahead + x);
+      for (std::int64_t x = 0; x <= nv * kLanes; x += kLine) prefetch_to_l2(ahead + x);
       ahead += args.channel_stride;
     }
     V x[nv];
@@ -102,7 +102,7 @@ void gather_rows(const GatherRowsArgs<T>& args) {
   T* target = args.target;
   for (std::int64_t c = 0; c < args.channels; ++c, source += args.channel_stride, target += args.pitch) {
     if (c + kAhead < args.channels) {
-      for (std::int64_t x = 0; x < args.count; x += kLine) hwy::Prefetch(source + kAhead * args.channel_stride + x);
+      for (std::int64_t x = 0; x < args.count; x += kLine) prefetch_to_l2(source + kAhead * args.channel_stride + x);
     }
     std::int64_t x = 0;
     for (; x + kLanes <= args.count; x += kLanes) hn::Store(hn::LoadU(d, source + x), d, target + x);
