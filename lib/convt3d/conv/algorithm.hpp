@@ -97,6 +97,7 @@ void append_fallback(std::vector<LedgerEntry>& ledger, const Query& query);
 std::span<const Algorithm> algorithms();
 
 extern const Algorithm kCol2Vol;
+extern const Algorithm kCol2VolRows;
 extern const Algorithm kDirect;
 extern const Algorithm kFewChannel;
 extern const Algorithm kGemm;

@@ -38,26 +38,6 @@ std::string rejects(const Problem& p) {
 
 }  // namespace
 
-ScatterAxis scatter_axis(const Problem& p, int axis) {
-  return {.input = p.input[axis],
-          .output = p.output[axis],
-          .kernel = p.kernel[axis],
-          .stride = p.stride[axis],
-          .padding = p.padding[axis],
-          .dilation = p.dilation[axis]};
-}
-
-double ScatterAxis::pairs() const {
-  double count = 0;
-  for (std::int64_t tap = 0; tap < kernel; ++tap) {  // 0 <= output_of(i, tap) < output
-    const auto first = [&](std::int64_t begin) {
-      return std::min(input, ceil_div(std::max<std::int64_t>(0, begin - output_of(0, tap)), stride));
-    };
-    count += real(first(output) - first(0));
-  }
-  return count;
-}
-
 // The cycles of all tasks together, then the slowest thread's share of them.
 template <typename T>
 double col2vol_seconds(const Col2VolTiling& t, const Query& query) {

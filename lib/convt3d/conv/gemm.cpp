@@ -86,7 +86,7 @@ class Gemm final : public Prepared {
     const GemmTiling& t = tiling_;
     T* target = static_cast<T*>(weights_.data());
     for (std::int64_t group = 0; group < problem_.groups; ++group) {
-      for (const GemmSet& set : t.sets) {
+      for (const RowSet& set : t.sets) {
         for (std::int64_t c = 0; c < t.ci; ++c) {
           for (std::int64_t p = 0; p < set.count; ++p) *target++ = weight[(group * t.ci + c) * t.co + set.first + p];
         }
@@ -95,7 +95,7 @@ class Gemm final : public Prepared {
     for (std::int64_t co = 0; co < problem_.co; ++co) *target++ = bias != nullptr ? bias[co] : T{0};
   }
 
-  const T* weights_of(std::int64_t group, const GemmSet& set) const {
+  const T* weights_of(std::int64_t group, const RowSet& set) const {
     return static_cast<const T*>(weights_.data()) + (group * tiling_.co + set.first) * tiling_.ci;
   }
   const T* bias_of(std::int64_t channel) const {
@@ -168,7 +168,7 @@ class Gemm final : public Prepared {
     }
     const auto sets = static_cast<std::int64_t>(block.last_set - block.first_set);
     for (std::int64_t i = 0; i < sets; ++i) {
-      const GemmSet& set = t.sets[block.first_set + static_cast<std::size_t>(i)];
+      const RowSet& set = t.sets[block.first_set + static_cast<std::size_t>(i)];
       args.columns = static_cast<int>(set.count);
       args.weights = weights_of(block.group, set) + c * set.count;
       args.init = chunk == 0 ? bias_of(block.group * t.co + set.first) : nullptr;

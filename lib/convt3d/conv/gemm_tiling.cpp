@@ -10,17 +10,6 @@
 namespace convt3d {
 namespace {
 
-/// As few sets of columns as there are kernels for, of nearly equal numbers.
-std::vector<GemmSet> even_sets(std::int64_t channels, bool wide) {
-  const std::int64_t count = ceil_div(channels, kernels::most_row_columns(wide));
-  std::vector<GemmSet> sets;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t first = channels * i / count;
-    sets.push_back({first, channels * (i + 1) / count - first});
-  }
-  return sets;
-}
-
 GemmAxis gemm_axis(const Problem& p, int axis) {
   GemmAxis result{.stride = p.stride[axis], .padding = p.padding[axis], .output = p.output[axis]};
   result.first = ceil_div(result.padding, result.stride);
@@ -38,7 +27,7 @@ GemmTiling gemm_tiling(const Query& query) {
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;
   t.lanes = kernels::lanes<T>(query.machine.isa);
-  t.sets = even_sets(t.co, wide);
+  t.sets = even_row_sets(t.co, wide);
   const std::int64_t most = ceil_div(t.co, static_cast<std::int64_t>(t.sets.size()));
   for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = gemm_axis(p, axis);
   t.gaps = p.input != p.output;
@@ -68,13 +57,7 @@ double gemm_seconds(const GemmTiling& t, const Query& query) {
   const Problem& p = query.problem;
   const auto real = [](std::int64_t value) { return static_cast<double>(value); };
   const std::int64_t cells = p.input.d * p.input.h * p.input.w;
-  const double vectors = real(t.strip) / real(t.lanes);
-  double cycles = 0;  // of a strip
-  for (const GemmSet& set : t.sets) {
-    const double fma = std::max(8.0, real(set.count) * vectors);
-    const double loads = 2 * vectors + real(set.count);  // an unaligned load touches two lines
-    cycles += real(t.ci) * std::max(fma, loads) / 2 + real(t.chunks) * (30 + real(set.count) * vectors);
-  }
+  const double cycles = strip_cycles(t.sets, t.strip / t.lanes, t.ci, t.chunks);
   const double strips = real(p.n * p.groups * ceil_div(cells, t.strip));
   // With gaps, rows of results and of bias are made and copied.
   const double made = real(p.n * p.co) * real(p.output.d * p.output.h) * (20 + 2 * real(p.output.w) / real(t.lanes));

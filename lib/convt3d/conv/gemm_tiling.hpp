@@ -7,16 +7,10 @@
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/row_sets.hpp"
 
 // How gemm cuts a 1x1x1 layer into pieces and columns. What for: gemm.cpp.
 namespace convt3d {
-
-/// Output channels [first, first + count) of a group: the columns of one kernel call.
-struct GemmSet {
-  std::int64_t first = 0, count = 1;
-
-  std::int64_t end() const { return first + count; }
-};
 
 /// Where the cells of an axis go: cell q to output q*stride - padding, if there is one. It writes the outputs up to the next
 /// cell's, too, which are the bias; the first and the last such cell those at the ends.
@@ -34,7 +28,7 @@ struct GemmTiling {
   bool gaps = false;            ///< there are outputs without a tap
   std::int64_t ci = 1, co = 1;  ///< per group
   std::int64_t lanes = 1;
-  std::vector<GemmSet> sets;           ///< of a group
+  std::vector<RowSet> sets;            ///< of a group's output channels
   std::int64_t strip = 1;              ///< cells of a kernel call, whole vectors
   std::int64_t piece = 1;              ///< cells of a task, whole strips, or with gaps whole rows
   std::int64_t blocks = 1;             ///< tasks that share a piece, each with its own sets

@@ -1,0 +1,374 @@
+// col2vol with lanes along w, for few output channels made from many.
+//
+// Where hardly any outputs are made from what is read, the algorithms that gather load a vector of inputs, or a weight, for
+// each multiplication. Here, as in col2vol, inputs are multiplied with all of their taps and channels at once, and the
+// products added up where they belong. For one volume and one group:
+//
+//   for id: for all columns, which are (td, co, th, tw):  P[column][ih, iw] = Σ_ci in[ci, id, ih, iw] * w[ci, column]
+//           for ih, th, tw, td, co:  out[co, od(id, td), oh(ih, th), ow(iw, tw)] += P[column][ih, iw]  for all iw
+//
+// 1. P is made as gemm makes its results: rows of voxels are read where they lie, a strip of them at a time for all columns,
+//    so that a load serves up to nine multiplications and short rows fill the lanes as well as long ones.
+// 2. P holds some rows of the input, in the second cache, and is added up row by row: a row of outputs gets all that the
+// rows
+//    held add to it at once (kernels/add_rows.cpp). Outputs of a row that are equal modulo the stride lie side by side, so
+//    that what a tap along w adds is a run of them: u = ow + padding lies at [u mod stride][u / stride].
+// 3. A task computes some planes of the output; planes that no input reaches any more are copied out.
+//
+// An output's sum is its bias, then its taps' products in the order of id, ih and tw, whatever is held at once.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "convt3d/base/checked.hpp"
+#include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/col2vol_rows_tiling.hpp"
+#include "convt3d/conv/direct_tiling.hpp"
+#include "convt3d/conv/kernels/add_rows.hpp"
+#include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/kernels/row_product.hpp"
+#include "convt3d/conv/packed_epilogue.hpp"
+
+namespace convt3d {
+namespace {
+
+using kernels::ShiftedRow;
+
+template <typename T>
+class Col2VolRows final : public Prepared {
+ public:
+  Col2VolRows(const Plan& plan, const Col2VolRowsTiling& tiling, const T* weight, const T* bias, const Epilogue& epilogue)
+      : problem_(plan.problem),
+        isa_(plan.machine.isa),
+        threads_(plan.threads),
+        tiling_(tiling),
+        weights_(static_cast<std::size_t>(elements(plan.problem, tiling)) * sizeof(T)),
+        epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
+        pool_(scratch_bytes(tiling)) {
+    pack_weights(weight, bias);
+    for (std::int64_t rest = 0; rest < tiling_.axes[2].stride; ++rest) taps_w_.push_back(taps_of_residue(rest));
+  }
+
+  /// Weights [group][set][ci][column], zeros for the products to begin with, the bias.
+  static std::int64_t elements(const Problem& p, const Col2VolRowsTiling& t) {
+    return p.ci * t.columns() + kMostColumns + p.co;
+  }
+
+  /// The lists of rows come last.
+  static std::size_t scratch_bytes(const Col2VolRowsTiling& t) {
+    return static_cast<std::size_t>(t.scratch_size()) * sizeof(T) +
+           static_cast<std::size_t>(t.channel_columns()) * sizeof(ShiftedRow);
+  }
+
+  void run(const RunArgs& args) const override {
+    run_tasks(threads_, problem_.n * problem_.groups * tiling_.blocks_d, pool_, args.observer,
+              [&](std::int64_t task, void* memory) { run_task(args, task, lay_out(static_cast<T*>(memory))); });
+  }
+
+ private:
+  static constexpr std::int64_t kMostColumns = kernels::most_row_columns(true);
+
+  struct Scratch {
+    T* packed;         ///< a strip's inputs, where its last vectors would go on behind the input
+    T* products;       ///< of some rows: [column][ih][iw]
+    T* sums;           ///< output planes being added to: [od modulo kept_d][co][oh][residue][place]
+    ShiftedRow* rows;  ///< of products that are added to one row of outputs
+  };
+
+  /// Planes [begin, end) of the output of one volume and group.
+  struct Block {
+    std::int64_t n, group;
+    std::int64_t begin, end;
+    const T* input;  ///< the first plane of the volume, were it there
+    std::int64_t channel_stride;
+    const T* input_end;  ///< of all volumes
+  };
+
+  /// Rows of the input: those of plane id from ih on. Columns [first, end) have an output in the block.
+  struct Rows {
+    std::int64_t id, ih, count;
+    std::int64_t first_tap, end_tap;  ///< of d
+  };
+
+  Scratch lay_out(T* memory) const {
+    const Col2VolRowsTiling& t = tiling_;
+    Scratch scratch{};
+    scratch.packed = memory;
+    scratch.products = scratch.packed + t.packed_size() + t.lanes;
+    scratch.sums = memory + t.packed_size() + t.products_size();
+    scratch.rows = new (memory + t.scratch_size()) ShiftedRow[static_cast<std::size_t>(t.channel_columns())];
+    return scratch;
+  }
+
+  void pack_weights(const T* weight, const T* bias) {
+    const Col2VolRowsTiling& t = tiling_;
+    const Extent3& kernel = problem_.kernel;
+    T* target = static_cast<T*>(weights_.data());
+    for (std::int64_t group = 0; group < problem_.groups; ++group) {
+      for (const RowSet& set : t.sets) {
+        for (std::int64_t ci = 0; ci < t.ci; ++ci) {
+          for (std::int64_t column = set.first; column < set.end(); ++column) {
+            TaskDigits digits(column);
+            const std::int64_t thw = digits.next(t.channel_columns()), co = digits.next(t.co), td = digits.rest();
+            *target++ = weight[(((group * t.ci + ci) * t.co + co) * kernel.d + td) * kernel.h * kernel.w + thw];
+          }
+        }
+      }
+    }
+    target = std::fill_n(target, kMostColumns, T{0});
+    for (std::int64_t co = 0; co < problem_.co; ++co) *target++ = bias != nullptr ? bias[co] : T{0};
+  }
+
+  const T* weights_of(std::int64_t group, const RowSet& set) const {
+    return static_cast<const T*>(weights_.data()) + (group * tiling_.columns() + set.first) * tiling_.ci;
+  }
+  const T* zeros() const { return static_cast<const T*>(weights_.data()) + problem_.ci * tiling_.columns(); }
+  const T* bias_of(std::int64_t channel) const { return zeros() + kMostColumns + channel; }
+
+  /// A tap along w: which one, and where in its line of outputs it adds the first voxel's product.
+  struct TapW {
+    std::int64_t tap, place;
+  };
+  std::vector<TapW> taps_of_residue(std::int64_t residue) const {
+    const ScatterAxis& w = tiling_.axes[2];
+    std::vector<TapW> taps;
+    for (std::int64_t tap = 0; tap < w.kernel; ++tap) {
+      const std::int64_t u = tap * w.dilation;
+      if (u % w.stride == residue) taps.push_back({tap, u / w.stride});
+    }
+    return taps;
+  }
+
+  void run_task(const RunArgs& args, std::int64_t task, const Scratch& scratch) const {
+    const auto& [d, h, w] = tiling_.axes;
+    TaskDigits digits(task);
+    Block block{};
+    block.begin = digits.next(tiling_.blocks_d) * tiling_.block_d;
+    block.end = std::min({block.begin + tiling_.block_d, d.output, args.wanted.end});
+    block.begin = std::max(block.begin, args.wanted.begin);
+    if (block.begin >= block.end) return;
+    block.group = digits.next(problem_.groups);
+    block.n = digits.rest();
+    const std::int64_t plane = h.input * w.input;
+    block.channel_stride = args.input_box.extent().d * plane;
+    block.input = static_cast<const T*>(args.input) +
+                  (block.n * problem_.ci + block.group * tiling_.ci) * block.channel_stride - args.input_box.begin.d * plane;
+    block.input_end = static_cast<const T*>(args.input) + problem_.n * problem_.ci * block.channel_stride;
+
+    // Planes up to `begun` have been begun, those up to `stored` are complete.
+    std::int64_t begun = block.begin, stored = block.begin;
+    const auto begin_until = [&](std::int64_t end) {
+      for (; begun < std::min(end, block.end); ++begun) begin_plane(block, begun, scratch);
+    };
+    const auto store_until = [&](std::int64_t end) {
+      for (; stored < std::min(end, block.end); ++stored) {
+        begin_until(stored + 1);
+        store(args, block, stored, scratch);
+      }
+    };
+    for (std::int64_t id = d.first_input(block.begin); id < d.input && d.output_of(id, 0) < block.end; ++id) {
+      store_until(d.output_of(id, 0));
+      begin_until(d.output_of(id, d.kernel - 1) + 1);
+      const std::int64_t first_tap = d.first_tap(id, block.begin);
+      std::int64_t end_tap = first_tap;
+      while (end_tap < d.kernel && d.output_of(id, end_tap) < block.end) ++end_tap;
+      if (first_tap == end_tap) continue;
+      for (std::int64_t ih = 0; ih < h.input; ih += tiling_.block_h) {
+        const Rows rows{.id = id,
+                        .ih = ih,
+                        .count = std::min(tiling_.block_h, h.input - ih),
+                        .first_tap = first_tap,
+                        .end_tap = end_tap};
+        multiply(block, rows, scratch);
+        add(rows, scratch);
+      }
+    }
+    store_until(block.end);
+  }
+
+  T* row_of(std::int64_t od, std::int64_t co, std::int64_t oh, const Scratch& scratch) const {
+    const Col2VolRowsTiling& t = tiling_;
+    return scratch.sums + ((od % t.kept_d * t.co + co) * t.axes[1].output + oh) * t.row();
+  }
+
+  void begin_plane(const Block& block, std::int64_t od, const Scratch& scratch) const {
+    const std::int64_t size = tiling_.axes[1].output * tiling_.row();
+    for (std::int64_t co = 0; co < tiling_.co; ++co)
+      std::fill_n(row_of(od, co, 0, scratch), size, *bias_of(block.group * tiling_.co + co));
+  }
+
+  /// The products of these rows.
+  void multiply(const Block& block, const Rows& rows, const Scratch& scratch) const {
+    const Col2VolRowsTiling& t = tiling_;
+    const ScatterAxis &h = t.axes[1], &w = t.axes[2];
+    const std::int64_t voxels = rows.count * w.input;
+    const auto first_set = std::upper_bound(t.sets.begin(), t.sets.end(), rows.first_tap * t.tap_columns(),
+                                            [](std::int64_t column, const RowSet& set) { return column < set.end(); });
+    const auto last_set = std::lower_bound(t.sets.begin(), t.sets.end(), rows.end_tap * t.tap_columns(),
+                                           [](const RowSet& set, std::int64_t column) { return set.first < column; });
+    const std::int64_t sets = last_set - first_set;
+    for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
+      const std::int64_t ci = t.chunk_begin(chunk), channels = t.chunk_begin(chunk + 1) - ci;
+      const T* const input = block.input + ci * block.channel_stride + (rows.id * h.input + rows.ih) * w.input;
+      for (std::int64_t x = 0; x < voxels; x += t.strip) {
+        const std::int64_t count = std::min(t.strip, voxels - x);
+        kernels::RowProductArgs<T> args{.input = input + x,
+                                        .channel_stride = block.channel_stride,
+                                        .channels = channels,
+                                        .weights = nullptr,
+                                        .init = chunk == 0 ? zeros() : nullptr,
+                                        .columns = 1,
+                                        .vectors = ceil_div(count, t.lanes),
+                                        .target = nullptr,
+                                        .target_stride = t.pitch(),
+                                        .ahead = input + x + t.strip + t.lanes};
+        if (block.input_end - args.input < (channels - 1) * block.channel_stride + args.vectors * t.lanes) {
+          gather_({.source = args.input,
+                   .channel_stride = args.channel_stride,
+                   .channels = channels,
+                   .count = count,
+                   .target = scratch.packed,
+                   .pitch = t.strip});
+          args.input = scratch.packed;
+          args.channel_stride = t.strip;
+          args.ahead = nullptr;
+        }
+        for (auto set = first_set; set != last_set; ++set) {
+          args.columns = static_cast<int>(set->count);
+          args.weights = weights_of(block.group, *set) + ci * set->count;
+          args.target = scratch.products + set->first * t.pitch() + x;
+          args.ahead_begin = channels * (set - first_set) / sets;
+          args.ahead_end = args.ahead == nullptr ? args.ahead_begin : channels * (set - first_set + 1) / sets;
+          row_product_(args);
+        }
+      }
+    }
+  }
+
+  /// These products to the rows of outputs that they are parts of.
+  void add(const Rows& rows, const Scratch& scratch) const {
+    const Col2VolRowsTiling& t = tiling_;
+    const auto& [d, h, w] = t.axes;
+    const std::int64_t end = rows.ih + rows.count;
+    const std::int64_t last_oh = std::min(h.output_of(end - 1, h.kernel - 1), h.output - 1);
+    for (std::int64_t oh = std::max<std::int64_t>(0, h.output_of(rows.ih, 0)); oh <= last_oh; ++oh) {
+      for (std::int64_t residue = 0; residue < w.stride; ++residue) {
+        const std::vector<TapW>& taps = taps_w_[static_cast<std::size_t>(residue)];
+        if (taps.empty()) continue;
+        ShiftedRow* row = scratch.rows;
+        for (std::int64_t ih = std::max(rows.ih, h.first_input(oh)); ih < end && h.output_of(ih, 0) <= oh; ++ih) {
+          const std::int64_t th = h.first_tap(ih, oh);
+          if (h.output_of(ih, th) != oh) continue;
+          for (const TapW& tw : taps) *row++ = {(th * w.kernel + tw.tap) * t.pitch() + (ih - rows.ih) * w.input, tw.place};
+        }
+        if (row == scratch.rows) continue;
+        for (std::int64_t td = rows.first_tap; td < rows.end_tap; ++td) {
+          for (std::int64_t co = 0; co < t.co; ++co) {
+            add_rows_({.sources = scratch.products + (td * t.co + co) * t.channel_columns() * t.pitch(),
+                       .rows = scratch.rows,
+                       .count = row - scratch.rows,
+                       .lowest = taps.front().place,
+                       .highest = taps.back().place,
+                       .length = w.input,
+                       .target = row_of(d.output_of(rows.id, td), co, oh, scratch) + residue * t.line()});
+          }
+        }
+      }
+    }
+  }
+
+  void store(const RunArgs& args, const Block& block, std::int64_t od, const Scratch& scratch) const {
+    const Col2VolRowsTiling& t = tiling_;
+    const ScatterAxis &h = t.axes[1], &w = t.axes[2];
+    const std::int64_t first_channel = block.group * t.co;
+    T* target = static_cast<T*>(args.output) +
+                ((block.n * problem_.co + first_channel) * args.output_box.extent().d + od - args.output_box.begin.d) *
+                    h.output * w.output;
+    for (std::int64_t co = 0; co < t.co; ++co) {
+      T* row = target + co * args.output_box.extent().d * h.output * w.output;
+      for (std::int64_t oh = 0; oh < h.output; ++oh, row += w.output) {
+        const T* const from = row_of(od, co, oh, scratch);
+        if (w.stride == 1) {
+          copy_row_(from + w.padding, row, w.output);
+        } else {
+          for (std::int64_t first = 0; first < std::min(w.stride, w.output); ++first) {
+            const std::int64_t u = first + w.padding;
+            const T* place = from + u % w.stride * t.line() + u / w.stride;
+            for (std::int64_t ow = first; ow < w.output; ow += w.stride) row[ow] = *place++;
+          }
+        }
+        if (!epilogue_.empty()) epilogue_.on_row(first_channel + co, row, w.output);
+      }
+    }
+  }
+
+  Problem problem_;
+  Isa isa_;
+  int threads_;
+  Col2VolRowsTiling tiling_;
+  Buffer weights_;
+  std::vector<std::vector<TapW>> taps_w_;  ///< of each residue
+  kernels::RowProductFn<T> row_product_ = kernels::row_product<T>(isa_);
+  kernels::GatherRowsFn<T> gather_ = kernels::gather_rows<T>(isa_);
+  kernels::AddRowsFn<T> add_rows_ = kernels::add_rows<T>(isa_);
+  kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
+  PackedEpilogue<T> epilogue_;
+  mutable ScratchPool pool_;
+};
+
+/// function(tiling, T{}), with no tiling where the problem cannot be run; `reason` says why.
+template <typename Function>
+auto with_tiling(const Query& query, std::string& reason, Function&& function) {
+  if (query.problem.dtype == DType::kFloat64) return function(col2vol_rows_tiling<double>(query, reason), double{});
+  return function(col2vol_rows_tiling<float>(query, reason), float{});
+}
+
+template <typename Function>
+auto with_tiling(const Query& query, Function&& function) {
+  std::string reason;
+  return with_tiling(query, reason, [&](const auto& tiling, auto zero) { return function(*tiling, zero); });
+}
+
+std::string rejects(const Query& query) {
+  std::string reason;
+  with_tiling(query, reason, [](const auto&, auto) {});
+  return reason;
+}
+
+double seconds(const Query& query) {
+  return with_tiling(query,
+                     [&](const Col2VolRowsTiling& t, auto zero) { return col2vol_rows_seconds<decltype(zero)>(t, query); });
+}
+
+std::vector<LedgerEntry> ledger(const Query& query) {
+  return with_tiling(query, [&](const Col2VolRowsTiling& t, auto zero) {
+    using T = decltype(zero);
+    return std::vector<LedgerEntry>{
+        {"packed weights", Buffer::taken(Col2VolRows<T>::elements(query.problem, t) * static_cast<std::int64_t>(sizeof(T)))},
+        {"products and output planes",
+         query.threads * Buffer::taken(static_cast<std::int64_t>(Col2VolRows<T>::scratch_bytes(t)))}};
+  });
+}
+
+PlaneReach reach(const Query& query) { return phase_reach(query.problem); }
+
+std::string tiles(const Query& query) {
+  return with_tiling(query, [](const Col2VolRowsTiling& t, auto) {
+    return "blocks of " + std::to_string(t.block_d) + " output planes, products of " + std::to_string(t.block_h) +
+           " rows with " + std::to_string(t.columns()) + " taps and channels";
+  });
+}
+
+std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
+  const Query query{plan.problem, plan.machine, plan.threads};
+  return with_tiling(query, [&](const Col2VolRowsTiling& t, auto zero) -> std::unique_ptr<Prepared> {
+    using T = decltype(zero);
+    return std::make_unique<Col2VolRows<T>>(plan, t, static_cast<const T*>(weight), static_cast<const T*>(bias), epilogue);
+  });
+}
+
+}  // namespace
+
+constexpr Algorithm kCol2VolRows = {"col2vol_rows", rejects, seconds, ledger, reach, tiles, prepare};
+
+}  // namespace convt3d

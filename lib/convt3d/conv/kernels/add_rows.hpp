@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include "convt3d/base/machine.hpp"
+
+// The kernel of col2vol_rows' sums. T is float or double.
+namespace convt3d::kernels {
+
+/// A row that is added to another one from element `shift` on.
+struct ShiftedRow {
+  std::int64_t source = 0;
+  std::int64_t shift = 0;
+};
+
+/// Rows of `length` elements added to a longer one:
+///   target[x] += Σ_row sources[row.source + x - row.shift]   where 0 <= x - row.shift < length
+/// one after the other. Sources have room for a vector before and behind each row, the target behind the last element.
+template <typename T>
+struct AddRowsArgs {
+  const T* sources = nullptr;
+  const ShiftedRow* rows = nullptr;
+  std::int64_t count = 0;
+  std::int64_t lowest = 0, highest = 0;  ///< shifts are between
+  std::int64_t length = 0;
+  T* target = nullptr;
+};
+template <typename T>
+using AddRowsFn = void (*)(const AddRowsArgs<T>&);
+template <typename T>
+AddRowsFn<T> add_rows(Isa isa);
+
+}  // namespace convt3d::kernels

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "convt3d/base/checked.hpp"
+#include "convt3d/conv/problem.hpp"
+
+namespace convt3d {
+
+/// One axis seen from the input: voxel i reaches output i*stride - padding + t*dilation by tap t.
+struct ScatterAxis {
+  std::int64_t input = 1, output = 1, kernel = 1, stride = 1, padding = 0, dilation = 1;
+
+  std::int64_t output_of(std::int64_t i, std::int64_t tap) const { return i * stride - padding + tap * dilation; }
+  /// The first tap by which i reaches an output not below `begin`; `kernel` if there is none. Taps run on from there.
+  std::int64_t first_tap(std::int64_t i, std::int64_t begin) const {
+    return std::clamp<std::int64_t>(ceil_div(std::max<std::int64_t>(0, begin - output_of(i, 0)), dilation), 0, kernel);
+  }
+  /// The first voxel that reaches an output not below `begin`.
+  std::int64_t first_input(std::int64_t begin) const {
+    return std::clamp<std::int64_t>(ceil_div(std::max<std::int64_t>(0, begin - output_of(0, kernel - 1)), stride), 0, input);
+  }
+  /// Outputs from the first to the last one that a voxel reaches.
+  std::int64_t reach() const { return (kernel - 1) * dilation + 1; }
+  /// Voxels and taps that meet an output.
+  double pairs() const;
+};
+
+/// Axis 0 is d, 1 is h, 2 is w.
+ScatterAxis scatter_axis(const Problem& problem, int axis);
+
+}  // namespace convt3d
