@@ -1,9 +1,11 @@
-// The direct algorithm: where it takes each tap along w on its own, and where it cuts volumes. That its results are right,
-// and the same bits whatever the tiling, is what the sweeps over all algorithms test.
+// The direct algorithm: where it takes each tap along w on its own, where all of them as one, and where it cuts volumes.
+// That its results are right, and the same bits whatever the tiling, is what the sweeps over all algorithms test.
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "convt3d/conv/direct_tiling.hpp"
 #include "support/run.hpp"
@@ -24,11 +26,13 @@ convt3d::Machine machine_of(Isa isa, std::int64_t l2_bytes = 1 << 20) {
   return machine;
 }
 
-bool crops(const Problem& problem, const convt3d::Machine& machine, int threads = 1) {
+convt3d::DirectTiling tiling_of(const Problem& problem, const convt3d::Machine& machine, int threads = 1) {
   const convt3d::Query query{problem, machine, threads};
-  return problem.dtype == convt3d::DType::kFloat64 ? convt3d::direct_tiling<double>(query).crop
-                                                   : convt3d::direct_tiling<float>(query).crop;
+  return problem.dtype == convt3d::DType::kFloat64 ? convt3d::direct_tiling<double>(query)
+                                                   : convt3d::direct_tiling<float>(query);
 }
+
+bool crops(const Problem& problem, const convt3d::Machine& machine) { return tiling_of(problem, machine).crop; }
 
 TEST(Direct, CropsWhereKernelsReachFarOverTheEndsOfRows) {
   const ConvTranspose3dOptions k5{.in_channels = 16, .out_channels = 256, .kernel_size = 5, .padding = {2, 0, 1}};
@@ -58,21 +62,39 @@ TEST(Direct, CutsShortRowsAlongDepthForTwoThreads) {
   EXPECT_EQ(blocks.w, 1);
 }
 
-/// It changes the order of the sums.
-TEST(Direct, CropsWhateverTheThreadsVolumesCachesAndSlabs) {
+TEST(Direct, JoinsTapsOfNeighbouringColumns) {
+  const ConvTranspose3dOptions k5{.in_channels = 3, .out_channels = 32, .kernel_size = 5};
+  const ConvTranspose3dOptions k5s2d2{.in_channels = 3, .out_channels = 32, .kernel_size = 5, .stride = 2, .dilation = 2};
+  const ConvTranspose3dOptions k5d2{.in_channels = 3, .out_channels = 32, .kernel_size = 5, .dilation = 2};
+  const ConvTranspose3dOptions many{.in_channels = 64, .out_channels = 32, .kernel_size = 5};
+  const auto joins = [](const ConvTranspose3dOptions& options) {
+    return tiling_of(convt3d::make_problem(options, 1, {24, 24, 96}), machine_of(Isa::kAvx512)).joins_w;
+  };
+  EXPECT_TRUE(joins(k5));
+  EXPECT_TRUE(joins(k5s2d2));
+  EXPECT_FALSE(joins(k5d2)) << "columns are in between";
+  EXPECT_FALSE(joins(many)) << "padding is in between";
+}
+
+/// Both change the order of the sums.
+TEST(Direct, CropsAndJoinsWhateverTheThreadsVolumesCachesAndSlabs) {
   for (const NamedProblem& named : named_problems()) {
     for (const convt3d::DType dtype : {convt3d::DType::kFloat32, convt3d::DType::kFloat64}) {
       for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
         const Problem problem = problem_of(named, dtype);
-        const bool expected = crops(problem, machine_of(isa));
+        const auto order = [&](const Problem& variant, int threads, std::int64_t l2_bytes) {
+          const convt3d::DirectTiling tiling = tiling_of(variant, machine_of(isa, l2_bytes), threads);
+          return std::pair(tiling.crop, tiling.joins_w);
+        };
+        const auto expected = order(problem, 1, 1 << 20);
         Problem batch = problem;
         batch.n = 7;
-        EXPECT_EQ(crops(batch, machine_of(isa), 16), expected) << named;
-        EXPECT_EQ(crops(problem, machine_of(isa, 256)), expected) << named;
+        EXPECT_EQ(order(batch, 16, 1 << 20), expected) << named;
+        EXPECT_EQ(order(problem, 1, 256), expected) << named;
         Problem slab = problem;  // the first plane of output, from the inputs that it depends on
         slab.output.d = 1;
         slab.input.d = 1;
-        EXPECT_EQ(crops(slab, machine_of(isa)), expected) << named;
+        EXPECT_EQ(order(slab, 1, 1 << 20), expected) << named;
       }
     }
   }
@@ -98,6 +120,43 @@ TEST(Direct, GivesTheSameBitsCroppedInAnyBlocks) {
       const convt3d::Plan plan = plan_of(problem, {isa, "direct"}, threads, 256);
       EXPECT_TRUE(same_bits(run(executor_of(plan, arrays), arrays.input), expected))
           << convt3d::name_of(isa) << ", " << threads << " threads, " << plan.tiles;
+    }
+  }
+}
+
+/// The width, of those tried, where rows run on into one another, while those of a small cache do not.
+std::optional<Problem> running_on(const ConvTranspose3dOptions& layer, Isa isa) {
+  for (std::int64_t width = 2; width < 20; ++width) {
+    const Problem problem = convt3d::make_problem(layer, 1, {4, 13, width});
+    if (tiling_of(problem, machine_of(isa), 2).flat && !tiling_of(problem, machine_of(isa, 256), 2).flat) return problem;
+  }
+  return std::nullopt;
+}
+
+/// There the panel is another, in which taps along w might be joined that are not elsewhere.
+TEST(Direct, GivesTheSameBitsWhereRowsRunOn) {
+  const ConvTranspose3dOptions layers[] = {
+      {.in_channels = 1, .out_channels = 16, .kernel_size = {3, 1, 5}, .padding = {0, 0, 2}},
+      {.in_channels = 20, .out_channels = 16, .kernel_size = {17, 1, 2}, .padding = {2, 0, 0}},  // 680 terms, in parts
+      {.in_channels = 5, .out_channels = 16, .kernel_size = {2, 1, 7}, .stride = {1, 1, 3}, .padding = {0, 0, 2}},
+      {.in_channels = 3, .out_channels = 16, .kernel_size = {2, 1, 1}, .stride = {1, 1, 2}},  // a phase without taps
+      {.in_channels = 8, .out_channels = 16, .kernel_size = {3, 1, 2}, .padding = {0, 0, 1}, .dilation = {1, 1, 2}},
+      {.in_channels = 6,
+       .out_channels = 16,
+       .kernel_size = {3, 1, 3},
+       .stride = {1, 1, 2},
+       .padding = {0, 0, 3},
+       .dilation = {1, 1, 3}},
+      {.in_channels = 192, .out_channels = 16, .kernel_size = {2, 1, 3}, .padding = {0, 0, 1}},
+  };
+  for (const ConvTranspose3dOptions& layer : layers) {
+    for (const Isa isa : convt3d::available_isas()) {
+      const std::optional<Problem> problem = running_on(layer, isa);
+      const std::string name = std::string(convt3d::name_of(isa)) + ", kernel " + to_string(layer.kernel_size);
+      ASSERT_TRUE(problem) << name;
+      const Arrays<float> arrays = normal_arrays<float>(*problem, 7);
+      const std::vector<float> expected = run(executor_of(plan_of(*problem, {isa, "direct"}, 2, 256), arrays), arrays.input);
+      EXPECT_TRUE(same_bits(run(*problem, arrays, {isa, "direct"}, 2), expected)) << name;
     }
   }
 }

@@ -11,14 +11,21 @@
 //    whose positions lie input_stride columns apart.
 // 2. For a phase and a chunk of output channels, the sums over (tap, ci) are matrix products of panel positions with packed
 //    weights [tap][ci][co lanes]: the kernel `product`.
-// 3. The phases along w write interleaved into a staging row [ow][co lanes]; when complete it is transposed into NCDHW rows:
+// 3. Few channels are few terms, and the kernel should not start anew for each tap of w: where a phase's taps along w read
+//    neighbouring columns, which lie side by side in the panel, their offsets descend one by one, so that with the weights
+//    of w turned round the terms of w and ci are one run, from the last tap's input on. Dilated taps, and those of so many
+//    channels that columns are padded, remain runs of their own.
+// 4. Short rows run on into one another (`flat`): the panel is [row][w][shift][ci], each column with all inputs that its
+//    position reads along w. So positions are equally far apart across rows, and step 3 holds as before.
+// 5. The phases along w write interleaved into a staging row [ow][co lanes]; when complete it is transposed into NCDHW rows:
 //    every output is written once, by one task.
-// 4. Taps outside the volume along d and h are left out of a row's sums. Along w the panel's zeros are multiplied, but where
+// 6. Taps outside the volume along d and h are left out of a row's sums. Along w the panel's zeros are multiplied, but where
 //    kernels reach far over the ends of short rows: there direct_cropped.cpp takes the place of steps 1 and 2.
 //
 // gemm_bfloat16 is the same of half as many channels, each of them a word of two rounded to bfloat16.
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "convt3d/base/checked.hpp"
@@ -143,41 +150,51 @@ class Direct final : public Prepared {
 
   void pack_panel(const RunArgs& args, const Block& block, T* panel) const {
     const DirectTiling& t = tiling_;
-    const Extent3 have = args.input_box.extent();
+    const Box3& box = args.input_box;
+    const Extent3 have = box.extent();
     const std::int64_t channel_stride = have.d * have.h * have.w;
     const T* source = static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * channels_) * channel_stride;
     T* const wide_row = panel + round_up(t.panel_size, t.lanes) + t.staging_size;
     const std::int64_t rows = t.axes[0].span(block.end.d - block.begin.d) * t.panel.h;
-    for (std::int64_t shift = 0; shift < t.shifts; ++shift) {
-      T* row = panel + shift * t.panel.d * t.panel.h * t.panel.w * t.ld;
-      const std::int64_t iw = block.begin.w * t.axes[2].stride + t.axes[2].lowest + shift;
-      const std::int64_t first = std::clamp(args.input_box.begin.w, iw, iw + t.panel.w);
-      const std::int64_t last = std::clamp(args.input_box.end.w, first, iw + t.panel.w);
-      for (std::int64_t r = 0; r < rows; ++r, row += t.panel.w * t.ld) {
-        if (!t.axes[0].reads(r / t.panel.h) || !t.axes[1].reads(r % t.panel.h)) continue;
-        const std::int64_t id = block.begin.d * t.axes[0].stride + t.axes[0].lowest + r / t.panel.h;
-        const std::int64_t ih = block.begin.h * t.axes[1].stride + t.axes[1].lowest + r % t.panel.h;
-        const bool inside = id >= args.input_box.begin.d && id < args.input_box.end.d && ih >= args.input_box.begin.h &&
-                            ih < args.input_box.end.h && first < last;
-        if (!inside) {
-          std::fill(row, row + t.panel.w * t.ld, T{0});
-          continue;
-        }
-        std::fill(row, row + (first - iw) * t.ld, T{0});
-        const T* from = source + ((id - args.input_box.begin.d) * have.h + ih - args.input_box.begin.h) * have.w + first -
-                        args.input_box.begin.w;
-        pack_columns(from, channel_stride, last - first, row + (first - iw) * t.ld, wide_row);
-        std::fill(row + (last - iw) * t.ld, row + t.panel.w * t.ld, T{0});
+    const std::int64_t zero_w = block.begin.w * t.axes[2].stride;  // the first position's input at offset 0
+    const std::int64_t span_w = t.flat ? t.axes[2].span(t.panel.w) : t.panel.w;
+    const bool fills_rows = box.begin.w <= zero_w + t.axes[2].lowest && zero_w + t.axes[2].lowest + span_w <= box.end.w;
+    T* row = panel;
+    for (std::int64_t r = 0; r < rows; ++r, row += t.panel.w * t.ld) {
+      if (!t.axes[0].reads(r / t.panel.h) || !t.axes[1].reads(r % t.panel.h)) continue;
+      const std::int64_t id = block.begin.d * t.axes[0].stride + t.axes[0].lowest + r / t.panel.h;
+      const std::int64_t ih = block.begin.h * t.axes[1].stride + t.axes[1].lowest + r % t.panel.h;
+      const bool inside = id >= box.begin.d && id < box.end.d && ih >= box.begin.h && ih < box.end.h;
+      if (!inside || !fills_rows) std::fill(row, row + t.panel.w * t.ld, T{0});
+      if (!inside) continue;
+      const T* const from = source + ((id - box.begin.d) * have.h + ih - box.begin.h) * have.w - box.begin.w;
+      for (std::int64_t shift = 0; shift < t.shifts; ++shift) {
+        const std::int64_t iw = zero_w + (t.flat ? t.axes[2].offsets[static_cast<std::size_t>(shift)] : t.axes[2].lowest);
+        const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.panel.w);
+        const std::int64_t last = std::clamp(box.end.w, first, iw + t.panel.w);
+        T* const target = row + (first - iw) * t.ld + shift * t.ci;
+        if (first < last) pack_columns(from + first, channel_stride, last - first, target, wide_row);
       }
     }
   }
 
-  /// Offset in the panel of a tap, from the position it serves.
-  std::int64_t panel_offset(const Tap& d, const Tap& h, const Tap& w) const {
+  /// The product's taps: of these ranges along d and h and all along w, where `run` at a time are one, of `run_weights`
+  /// weights.
+  void list_taps(const std::array<const AxisPhase*, 3>& f, TapRange range_d, TapRange range_h, std::int64_t run,
+                 std::int64_t run_weights, std::vector<ProductTap>& taps) const {
     const DirectTiling& t = tiling_;
-    const std::int64_t shift = w.offset - t.axes[2].lowest;
-    const std::int64_t column = t.flat ? shift * t.panel.d * t.panel.h * t.panel.w : shift;
-    return (((d.offset - t.axes[0].lowest) * t.panel.h + h.offset - t.axes[1].lowest) * t.panel.w + column) * t.ld;
+    const auto offset = [&](int axis, std::int64_t tap) { return f[axis]->taps[static_cast<std::size_t>(tap)].offset; };
+    const std::int64_t taps_h = std::ssize(f[1]->taps), taps_w = std::ssize(f[2]->taps);
+    taps.clear();
+    for (std::int64_t td = range_d.begin; td < range_d.end; ++td) {
+      for (std::int64_t th = range_h.begin; th < range_h.end; ++th) {
+        const std::int64_t row = (offset(0, td) - t.axes[0].lowest) * t.panel.h + offset(1, th) - t.axes[1].lowest;
+        for (std::int64_t tw = taps_w - 1; tw >= 0; tw -= run) {  // from the lowest offset on
+          const std::int64_t before = (td * taps_h + th) * taps_w + taps_w - 1 - tw;
+          taps.push_back({row * t.panel.w * t.ld + t.place_w(offset(2, tw)), before / run * run_weights});
+        }
+      }
+    }
   }
 
   /// The products of one phase into its places of the staging rows [vector][row][ow][lane].
@@ -196,36 +213,32 @@ class Direct final : public Prepared {
     const std::int64_t row_pitch = t.staging_row();
     const std::int64_t plane_pitch = t.block.d * t.block.h * row_pitch;
     std::vector<ProductTap>& taps = thread_taps();
+    const std::int64_t run = t.joins_w ? std::ssize(w.taps) : 1;  // taps that are one to the product
+    const std::int64_t run_weights = run * t.ci * vectors * t.lanes;
     ProductArgs<T> args{.a = nullptr,
                         .lda = t.ld * t.axes[2].stride,
                         .positions = t.flat ? rows_h * t.block.w : columns,
                         .taps = nullptr,
                         .tap_count = 0,
-                        .k = t.ci,
+                        .k = run * t.ci,
                         .b = weights_.phase(block.group, chunk, f),
                         .nr = static_cast<int>(vectors),
                         .init = weights_.bias(block.group, chunk),
                         .c = {},
                         .ldc = w.out_step * t.lanes};
     const std::int64_t rows = t.flat ? 1 : rows_h;
+    std::optional<std::array<TapRange, 2>> listed;
     for (std::int64_t qd = 0; qd < rows_d; ++qd) {
+      const TapRange range_d = inside_taps(d, (block.begin.d + qd) * t.axes[0].stride, problem_.input.d);
       for (std::int64_t qh = 0; qh < rows; ++qh) {
-        taps.clear();
-        std::int64_t b_offset = 0;
-        const std::int64_t step = t.ci * vectors * t.lanes;
-        for (const Tap& td : d.taps) {
-          const bool outside_d = !inside((block.begin.d + qd) * t.axes[0].stride + td.offset, problem_.input.d);
-          for (const Tap& th : h.taps) {
-            const std::int64_t ih = (block.begin.h + qh) * t.axes[1].stride + th.offset;
-            const bool outside = outside_d || (!t.flat && !inside(ih, problem_.input.h));
-            for (const Tap& tw : w.taps) {
-              if (!outside) taps.push_back({panel_offset(td, th, tw), b_offset});
-              b_offset += step;
-            }
-          }
+        const TapRange range_h = t.flat ? TapRange{0, std::ssize(h.taps)}
+                                        : inside_taps(h, (block.begin.h + qh) * t.axes[1].stride, problem_.input.h);
+        if (const std::array ranges = {range_d, range_h}; listed != ranges) {
+          list_taps({&d, &h, &w}, range_d, range_h, run, run_weights, taps);
+          listed = ranges;
+          args.taps = taps.data();
+          args.tap_count = std::ssize(taps);
         }
-        args.taps = taps.data();
-        args.tap_count = static_cast<std::int64_t>(taps.size());
         args.a = panel + (qd * t.axes[0].stride * t.panel.h + qh * t.axes[1].stride) * t.panel.w * t.ld;
         T* row = staging + (qd * t.block.h + qh) * row_pitch + w.out_begin * t.lanes;
         for (std::int64_t j = 0; j < vectors; ++j) args.c[j] = row + j * plane_pitch;
@@ -269,8 +282,6 @@ class Direct final : public Prepared {
       }
     }
   }
-
-  static bool inside(std::int64_t index, std::int64_t extent) { return index >= 0 && index < extent; }
 
   Problem problem_;
   Isa isa_;

@@ -15,24 +15,9 @@
 #include "convt3d/conv/phases.hpp"
 
 namespace convt3d {
-namespace {
 
 using kernels::ProductArgs;
 using kernels::ProductTap;
-
-/// The taps [begin, end) of a phase that lie inside the volume where they have input `zero` at offset 0; offsets descend.
-struct TapRange {
-  std::int64_t begin, end;
-};
-TapRange inside_taps(const AxisPhase& phase, std::int64_t zero, std::int64_t extent) {
-  const auto offset = [&](std::int64_t tap) { return phase.taps[static_cast<std::size_t>(tap)].offset; };
-  TapRange range{0, static_cast<std::int64_t>(phase.taps.size())};
-  while (range.begin < range.end && zero + offset(range.begin) >= extent) ++range.begin;
-  while (range.begin < range.end && zero + offset(range.end - 1) < 0) --range.end;
-  return range;
-}
-
-}  // namespace
 
 std::vector<ProductTap>& thread_taps() {
   thread_local std::vector<ProductTap> taps;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/product_cycles.hpp"
@@ -9,9 +10,9 @@
 namespace convt3d {
 namespace {
 
-/// A short row may be run on into the next one, so that the product has enough positions to amortise its weights: with one
-/// copy of the panel per column shift, each cut to the block's width, a tap's positions are contiguous across rows. But then
-/// no taps outside the volume along h are left out.
+/// A short row may be run on into the next one, so that the product has enough positions to amortise its weights: with a
+/// column of the panel for each position, that holds all it reads along w, a tap's positions are equally far apart across
+/// rows. But then no taps outside the volume along h are left out.
 bool may_run_on(const DirectTiling& t, const Extent3& block) {
   return !t.crop && block.w <= 20 && block.h > 1 && t.axes[1].stride == 1 && t.axes[2].stride == 1;
 }
@@ -26,16 +27,22 @@ void set_chunks(DirectTiling& t, std::int64_t most) {
 /// Off the powers of two that make columns compete for one cache set.
 std::int64_t off_powers_of_two(std::int64_t ld, std::int64_t lanes) { return ld % 64 == 0 ? ld + lanes : ld; }
 
+/// Whether the inputs of a phase's taps along w lie side by side in the panel. It orders the sums, so this must not depend
+/// on `flat`, with which they might do so more often.
+bool may_join_w(const DirectTiling& t) {
+  return !t.crop && t.axes[2].tap_step == 1 && off_powers_of_two(t.ci, t.lanes) == t.ci;
+}
+
 void shape_panel(DirectTiling& t, bool flat) {
   t.flat = flat;
-  t.shifts = t.flat ? t.axes[2].halo() + 1 : 1;
+  t.shifts = t.flat ? std::ssize(t.axes[2].offsets) : 1;
   t.panel = {t.axes[0].span(t.block.d), t.axes[1].span(t.block.h), t.flat ? t.block.w : t.axes[2].span(t.block.w)};
   if (t.crop) {
     t.ld = off_powers_of_two(t.axes[1].tap_step * ceil_div(t.panel.h, t.axes[1].tap_step) * t.ci, t.lanes);
     t.panel_size = t.panel.d * t.panel.w * t.ld;
   } else {
-    t.ld = off_powers_of_two(t.ci, t.lanes);
-    t.panel_size = t.shifts * t.panel.d * t.panel.h * t.panel.w * t.ld;
+    t.ld = off_powers_of_two(t.shifts * t.ci, t.lanes);
+    t.panel_size = t.panel.d * t.panel.h * t.panel.w * t.ld;
   }
   t.staging_size = t.block.d * t.block.h * t.staging_row() * t.nr;
 }
@@ -87,7 +94,7 @@ RowCycles row_cycles(const DirectTiling& t, const Problem& p, std::int64_t colum
 
 /// Whether products for each tap along w are less work. They change the order of the sums, so this must not depend on
 /// threads, volumes or caches, nor on the axis along which slabs are cut: what is compared are whole rows, with all their
-/// taps along d.
+/// taps along d. Those along w count one by one even where they are joined: so it chose right wherever that was measured.
 bool pays_to_crop(const DirectTiling& t, const Problem& p, bool wide) {
   if (has_one_tap(t.axes[2])) return false;
   const auto real = [](std::int64_t value) { return static_cast<double>(value); };
@@ -113,7 +120,8 @@ DirectAxis direct_axis(const Problem& problem, int axis) {
                     .highest = 0,
                     .stride = problem.input_stride[axis],
                     .tap_step = 1,
-                    .inside = inside_share(problem, axis)};
+                    .inside = inside_share(problem, axis),
+                    .offsets = {}};
   bool first = true;
   for (const AxisPhase& phase : result.phases) {
     result.positions = std::max(result.positions, phase.count);
@@ -122,8 +130,17 @@ DirectAxis direct_axis(const Problem& problem, int axis) {
       result.lowest = first ? tap.offset : std::min(result.lowest, tap.offset);
       result.highest = first ? tap.offset : std::max(result.highest, tap.offset);
       first = false;
+      result.offsets.push_back(tap.offset);
     }
   }
+  std::sort(result.offsets.begin(), result.offsets.end(), [&](std::int64_t a, std::int64_t b) {
+    const auto place = [&](std::int64_t offset) {
+      const std::int64_t i = offset - result.lowest;
+      return std::pair(i % result.tap_step, i);
+    };
+    return place(a) < place(b);
+  });
+  result.offsets.erase(std::unique(result.offsets.begin(), result.offsets.end()), result.offsets.end());
   return result;
 }
 
@@ -237,6 +254,7 @@ DirectTiling direct_tiling(const Query& query) {
   t.co = p.co / p.groups;
   set_chunks(t, 2);
   t.crop = pays_to_crop(t, p, is_wide(query.machine.isa));
+  t.joins_w = may_join_w(t);
   Search<T> search{query};
   search.blocks_of(t);
   if (t.crop) {  // three vectors leave registers for few positions: too few of long rows

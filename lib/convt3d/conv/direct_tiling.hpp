@@ -21,6 +21,8 @@ struct DirectAxis {
   std::int64_t stride = 1;    ///< inputs from one position to the next
   std::int64_t tap_step = 1;  ///< inputs from a tap of a phase to the one before
   double inside = 1;          ///< share of its taps that lie inside the volume
+  /// Of all taps, each once, so ordered that those of a phase are neighbours, its last tap's first.
+  std::vector<std::int64_t> offsets;
 
   std::int64_t halo() const { return highest - lowest; }
   /// Inputs that so many positions span, halo included.
@@ -49,11 +51,12 @@ struct DirectTiling {
   Extent3 block;            ///< positions of a task
   Extent3 blocks;           ///< how many
   Extent3 panel;            ///< rows, rows, columns of the packed input
-  std::int64_t shifts = 1;  ///< copies of the panel, each one column further on: see `flat`
+  bool joins_w = false;     ///< the taps of a phase along w are one run of the product's terms
   bool flat = false;        ///< positions run on from row to row
+  std::int64_t shifts = 1;  ///< inputs along w in a column of the panel: with `flat`, what a position reads, axes[2].offsets
   bool crop = false;        ///< a product for each tap along w, of the positions whose input lies inside
   RowCycles row;            ///< of a block, with `crop`
-  std::int64_t ld = 1;      ///< elements from one panel column to the next
+  std::int64_t ld = 1;      ///< elements from one panel column to the next: [shift][ci], or more
   std::int64_t nr = 1;      ///< vectors of output channels in a chunk
   std::int64_t chunks = 1;  ///< chunks of output channels
   std::int64_t splits = 1;  ///< tasks that share a block, each with its own chunks
@@ -64,6 +67,12 @@ struct DirectTiling {
   std::int64_t slot(std::int64_t i) const {
     const std::int64_t step = axes[1].tap_step;
     return i % step * ceil_div(panel.h, step) + i / step;
+  }
+
+  /// Where a tap along w reads in the panel, from a position's column on; without `crop`.
+  std::int64_t place_w(std::int64_t offset) const {
+    if (!flat) return (offset - axes[2].lowest) * ld;
+    return (std::find(axes[2].offsets.begin(), axes[2].offsets.end(), offset) - axes[2].offsets.begin()) * ci;
   }
 
   /// Elements of a row of the staging rows, one vector of channels.

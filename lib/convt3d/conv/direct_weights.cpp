@@ -16,8 +16,8 @@ T in_one_word(T low, T high) {
   return static_cast<T>(std::bit_cast<float>(rounded(low) | rounded(high) << 16));
 }
 
-/// The taps of a phase as its products take them, as indices into the kernel: by d, h, w, or with `crop` by w, d, and h
-/// turned round.
+/// The taps of a phase as its products take them, as indices into the kernel: by d, h, and w turned round, or with `crop`
+/// by w, d, and h turned round.
 void list_in_order(const Problem& p, bool crop, const AxisPhase& d, const AxisPhase& h, const AxisPhase& w,
                    std::vector<std::int64_t>& order) {
   const auto append = [&](const Tap& td, const Tap& th, const Tap& tw) {
@@ -33,7 +33,7 @@ void list_in_order(const Problem& p, bool crop, const AxisPhase& d, const AxisPh
   } else {
     for (const Tap& td : d.taps) {
       for (const Tap& th : h.taps) {
-        for (const Tap& tw : w.taps) append(td, th, tw);
+        for (auto tw = w.taps.rbegin(); tw != w.taps.rend(); ++tw) append(td, th, *tw);
       }
     }
   }

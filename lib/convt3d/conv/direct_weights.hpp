@@ -20,8 +20,8 @@ class DirectWeights {
   /// What is kept, in elements T.
   static std::int64_t elements(const Problem& problem, const DirectTiling& tiling);
 
-  /// [tap d, h, w][ci][lane of the chunk's vectors], with `crop` [tap w, d, h from the last on][ci][lane], of the phase with
-  /// number f[axis] on each axis.
+  /// [tap d, h, w from the last on][ci][lane of the chunk's vectors], with `crop` [tap w, d, h from the last on][ci][lane],
+  /// of the phase with number f[axis] on each axis.
   const T* phase(std::int64_t group, std::int64_t chunk, const std::array<std::size_t, 3>& f) const;
 
   /// Of the chunk's output channels.

@@ -46,6 +46,15 @@ InsidePositions inside_positions(const AxisPhase& phase, const Tap& tap, std::in
   return {begin, std::clamp<std::int64_t>(ceil_div(input - tap.offset, input_stride), begin, phase.count)};
 }
 
+// Offsets descend.
+TapRange inside_taps(const AxisPhase& phase, std::int64_t zero, std::int64_t input) {
+  const auto offset = [&](std::int64_t tap) { return phase.taps[static_cast<std::size_t>(tap)].offset; };
+  TapRange range{0, std::ssize(phase.taps)};
+  while (range.begin < range.end && zero + offset(range.begin) >= input) ++range.begin;
+  while (range.begin < range.end && zero + offset(range.end - 1) < 0) --range.end;
+  return range;
+}
+
 double inside_share(const Problem& problem, int axis) {
   std::int64_t all = 0, inside = 0;
   for (const AxisPhase& phase : axis_phases(problem, axis)) {

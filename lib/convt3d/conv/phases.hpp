@@ -40,6 +40,14 @@ struct InsidePositions {
 };
 InsidePositions inside_positions(const AxisPhase& phase, const Tap& tap, std::int64_t input_stride, std::int64_t input);
 
+/// Taps [begin, end) of a phase whose input lies inside the volume for the position with input `zero` at offset 0.
+struct TapRange {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  friend bool operator==(const TapRange&, const TapRange&) = default;
+};
+TapRange inside_taps(const AxisPhase& phase, std::int64_t zero, std::int64_t input);
+
 /// Share of what an axis's outputs have taps to that lies inside the volume, 0 to 1; the rest is padding.
 double inside_share(const Problem& problem, int axis);
 
