@@ -82,7 +82,7 @@ struct DirectTiling {
 
 /// A task: positions [begin, end) of one volume and group, for some of its output channels.
 struct DirectBlock {
-  std::int64_t n, group, first_chunk, last_chunk;
+  std::int64_t n = 0, group = 0, first_chunk = 0, last_chunk = 0;
   Extent3 begin, end;
 };
 
