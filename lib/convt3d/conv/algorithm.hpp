@@ -71,6 +71,14 @@ inline double shared_line_cycles(int threads, const Extent3& blocks, std::int64_
   return 100.0 * static_cast<double>(channels * (blocks.w > 1 ? planes * rows : blocks.h > 1 ? planes : 0));
 }
 
+/// Cycles of all threads together for an output of elements T that exceeds the caches and is stored through them: its lines
+/// are fetched first.
+template <typename T>
+double output_memory_cycles(const Query& query) {
+  const std::int64_t bytes = output_size(query.problem) * static_cast<std::int64_t>(sizeof(T));
+  return bytes > 16 * query.machine.l2_bytes ? 1.5 * static_cast<double>(bytes) / 4 : 0;
+}
+
 /// One row of the table.
 struct Algorithm {
   const char* name;

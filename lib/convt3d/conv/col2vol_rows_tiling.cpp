@@ -71,7 +71,8 @@ double col2vol_rows_seconds(const Col2VolRowsTiling& t, const Query& query) {
   const double read = planes * real(h.input * w.input * t.ci);
   const double memory = real(input_size(query.problem)) * sizeof(T) > 16 * l2 ? 0.45 * read * sizeof(T) / 4 : 0;
   const double cycles = (std::max(computing, memory) + 0.35 * std::min(computing, memory)) / blocks + kTask;
-  return std::ceil(volumes * blocks / query.threads) * kMargin * cycles / kClock + 5e-6;
+  const double all = std::ceil(volumes * blocks / query.threads) * kMargin * cycles;
+  return (all + output_memory_cycles<T>(query) / query.threads) / kClock + 5e-6;
 }
 
 template <typename T>

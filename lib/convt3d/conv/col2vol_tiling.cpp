@@ -75,10 +75,11 @@ double col2vol_seconds(const Col2VolTiling& t, const Query& query) {
   const double storing = real(d.output * h.output) * (1.5 * vectors(t.row) + 10 * chunk + taken);
 
   const double blocks = real(t.blocks_d);
-  constexpr double kTask = 3000;
+  constexpr double kTask = 3000, kMargin = 1.1;
   const double cycles = (d.pairs() * (products + traffic + adding) + packing + storing) / blocks + kTask;
   const double tasks = real(std::max<std::int64_t>(1, query.problem.n) * query.problem.groups * t.chunks) * blocks;
-  return std::ceil(tasks / query.threads) * cycles * std::max(1.0, scratch / (0.7 * l2)) / kClock + 5e-6;
+  const double computing = std::ceil(tasks / query.threads) * cycles * std::max(1.0, scratch / (0.7 * l2));
+  return (kMargin * computing + output_memory_cycles<T>(query) / query.threads) / kClock + 5e-6;
 }
 
 template <typename T>

@@ -284,13 +284,13 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
     double cycles = once + rest + traffic;
     if (working_set - points > 0.5 * l2) cycles *= (working_set - points) / (0.5 * l2);
     const double shares = std::ceil(blocks * units / query.threads) / (blocks * units);
-    const double fetched = times * all_weights / (all_weights < 0.6 * l3 ? 16 : 8);
+    const double fetched = times * all_weights / (all_weights < 0.6 * l3 ? 16 : 6);
     // What another thread has transformed comes from its cores' caches, a byte a cycle.
     const double from_others = blocks * points * (1 - 1.0 / query.threads);
     const double computing = shares * (blocks * cycles + overlapped(blocks * work.products, fetched));
     return kMargin * (computing + from_others) / kClock + kPhases;
   }
-  const double fetched = weights / (weights + working_set < l2 ? 64 : weights < 0.6 * l3 ? 16 : 8);
+  const double fetched = weights / (weights + working_set < l2 ? 64 : weights < 0.6 * l3 ? 16 : 6);
   double cycles = once * splits + overlapped(work.products, fetched) + rest;
   if (working_set > 0.7 * l2) cycles *= working_set / (0.7 * l2);
   // Blocks at the end are cut, which shortens the whole where one thread does them, or there are many.
