@@ -98,7 +98,7 @@ class Col2Vol final : public Prepared {
   }
 
   void run_task(const RunArgs& args, std::int64_t task, const Scratch& scratch) const {
-    const auto& [d, h, w] = tiling_.axes;
+    const ScatterAxis& d = tiling_.axes[0];
     TaskDigits digits(task);
     Block block{};
     block.chunk = digits.next(tiling_.chunks);
@@ -112,32 +112,25 @@ class Col2Vol final : public Prepared {
     const T* bias = weights_.bias(block.group, block.chunk);
     for (std::int64_t i = 0; i < tiling_.row; ++i) scratch.bias[i] = bias[i % tiling_.chunk];
     list_sums(scratch);
-    // Planes up to `begun` have been begun, those up to `stored` are complete.
-    std::int64_t begun = block.begin, stored = block.begin;
-    const auto begin_until = [&](std::int64_t end) {
-      for (; begun < std::min(end, block.end); ++begun) begin_plane(plane_of(begun, scratch), scratch);
-    };
-    const auto store_until = [&](std::int64_t end) {
-      for (; stored < std::min(end, block.end); ++stored) {
-        begin_until(stored + 1);
-        store(args, block, stored, plane_of(stored, scratch));
-      }
-    };
-    for (std::int64_t id = d.first_input(block.begin); id < d.input && d.output_of(id, 0) < block.end; ++id) {
-      store_until(d.output_of(id, 0));
-      begin_until(d.output_of(id, d.kernel - 1) + 1);
-      for (std::int64_t ih = 0; ih < h.input; ih += tiling_.block_h) {
-        for (std::int64_t iw = 0; iw < w.input; iw += tiling_.block_w) {
-          add({.id = id,
-               .ih = ih,
-               .iw = iw,
-               .rows = std::min(tiling_.block_h, h.input - ih),
-               .columns = std::min(tiling_.block_w, w.input - iw)},
-              args, block, scratch);
-        }
+    scatter(
+        d, {block.begin, block.end}, [&](std::int64_t od) { begin_plane(plane_of(od, scratch), scratch); },
+        [&](std::int64_t id) { add_plane(id, args, block, scratch); },
+        [&](std::int64_t od) { store(args, block, od, plane_of(od, scratch)); });
+  }
+
+  /// What a plane of the input adds to the block.
+  void add_plane(std::int64_t id, const RunArgs& args, const Block& block, const Scratch& scratch) const {
+    const ScatterAxis &h = tiling_.axes[1], &w = tiling_.axes[2];
+    for (std::int64_t ih = 0; ih < h.input; ih += tiling_.block_h) {
+      for (std::int64_t iw = 0; iw < w.input; iw += tiling_.block_w) {
+        add({.id = id,
+             .ih = ih,
+             .iw = iw,
+             .rows = std::min(tiling_.block_h, h.input - ih),
+             .columns = std::min(tiling_.block_w, w.input - iw)},
+            args, block, scratch);
       }
     }
-    store_until(block.end);
   }
 
   T* plane_of(std::int64_t od, const Scratch& scratch) const {

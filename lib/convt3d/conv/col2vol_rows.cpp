@@ -9,14 +9,14 @@
 //
 // 1. P is made as gemm makes its results: rows of voxels are read where they lie, a strip of them at a time for all columns,
 //    so that a load serves up to nine multiplications and short rows fill the lanes as well as long ones.
-// 2. P holds some rows of the input, in the second cache, and is added up row by row: a row of outputs gets all that the
-// rows
-//    held add to it at once (kernels/add_rows.cpp). Outputs of a row that are equal modulo the stride lie side by side, so
-//    that what a tap along w adds is a run of them: u = ow + padding lies at [u mod stride][u / stride].
+// 2. P holds some rows of the input, in the second cache, and is added up row by row: a row of outputs gets all that these
+//    add to it at once (kernels/add_rows.cpp). Outputs of a row that are equal modulo the stride lie side by side, so that
+//    what a tap along w adds is a run of them: u = ow + padding lies at [u mod stride][u / stride].
 // 3. A task computes some planes of the output; planes that no input reaches any more are copied out.
 //
 // An output's sum is its bias, then its taps' products in the order of id, ih and tw, whatever is held at once.
 #include <algorithm>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,8 +26,8 @@
 #include "convt3d/conv/direct_tiling.hpp"
 #include "convt3d/conv/kernels/add_rows.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
-#include "convt3d/conv/kernels/row_product.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
+#include "convt3d/conv/row_strips.hpp"
 
 namespace convt3d {
 namespace {
@@ -75,19 +75,20 @@ class Col2VolRows final : public Prepared {
     ShiftedRow* rows;  ///< of products that are added to one row of outputs
   };
 
-  /// Planes [begin, end) of the output of one volume and group.
+  /// Planes of the output of one volume and group.
   struct Block {
-    std::int64_t n, group;
-    std::int64_t begin, end;
-    const T* input;  ///< the first plane of the volume, were it there
-    std::int64_t channel_stride;
-    const T* input_end;  ///< of all volumes
+    std::int64_t n = 0, group = 0;
+    Planes planes;
+    const T* input = nullptr;  ///< plane first_id of the volume
+    std::int64_t first_id = 0;
+    std::int64_t channel_stride = 0;
+    const T* input_end = nullptr;  ///< of all volumes
   };
 
-  /// Rows of the input: those of plane id from ih on. Columns [first, end) have an output in the block.
+  /// Rows of the input: so many of plane id from ih on, which reach the block by taps [first_tap, end_tap) of d.
   struct Rows {
     std::int64_t id, ih, count;
-    std::int64_t first_tap, end_tap;  ///< of d
+    std::int64_t first_tap, end_tap;
   };
 
   Scratch lay_out(T* memory) const {
@@ -143,47 +144,35 @@ class Col2VolRows final : public Prepared {
     const auto& [d, h, w] = tiling_.axes;
     TaskDigits digits(task);
     Block block{};
-    block.begin = digits.next(tiling_.blocks_d) * tiling_.block_d;
-    block.end = std::min({block.begin + tiling_.block_d, d.output, args.wanted.end});
-    block.begin = std::max(block.begin, args.wanted.begin);
-    if (block.begin >= block.end) return;
+    block.planes.begin = digits.next(tiling_.blocks_d) * tiling_.block_d;
+    block.planes.end = std::min({block.planes.begin + tiling_.block_d, d.output, args.wanted.end});
+    block.planes.begin = std::max(block.planes.begin, args.wanted.begin);
+    if (block.planes.begin >= block.planes.end) return;
     block.group = digits.next(problem_.groups);
     block.n = digits.rest();
-    const std::int64_t plane = h.input * w.input;
-    block.channel_stride = args.input_box.extent().d * plane;
-    block.input = static_cast<const T*>(args.input) +
-                  (block.n * problem_.ci + block.group * tiling_.ci) * block.channel_stride - args.input_box.begin.d * plane;
+    block.channel_stride = args.input_box.extent().d * h.input * w.input;
+    block.input =
+        static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * tiling_.ci) * block.channel_stride;
+    block.first_id = args.input_box.begin.d;
     block.input_end = static_cast<const T*>(args.input) + problem_.n * problem_.ci * block.channel_stride;
 
-    // Planes up to `begun` have been begun, those up to `stored` are complete.
-    std::int64_t begun = block.begin, stored = block.begin;
-    const auto begin_until = [&](std::int64_t end) {
-      for (; begun < std::min(end, block.end); ++begun) begin_plane(block, begun, scratch);
-    };
-    const auto store_until = [&](std::int64_t end) {
-      for (; stored < std::min(end, block.end); ++stored) {
-        begin_until(stored + 1);
-        store(args, block, stored, scratch);
-      }
-    };
-    for (std::int64_t id = d.first_input(block.begin); id < d.input && d.output_of(id, 0) < block.end; ++id) {
-      store_until(d.output_of(id, 0));
-      begin_until(d.output_of(id, d.kernel - 1) + 1);
-      const std::int64_t first_tap = d.first_tap(id, block.begin);
-      std::int64_t end_tap = first_tap;
-      while (end_tap < d.kernel && d.output_of(id, end_tap) < block.end) ++end_tap;
-      if (first_tap == end_tap) continue;
-      for (std::int64_t ih = 0; ih < h.input; ih += tiling_.block_h) {
-        const Rows rows{.id = id,
-                        .ih = ih,
-                        .count = std::min(tiling_.block_h, h.input - ih),
-                        .first_tap = first_tap,
-                        .end_tap = end_tap};
-        multiply(block, rows, scratch);
-        add(rows, scratch);
-      }
+    scatter(
+        d, block.planes, [&](std::int64_t od) { begin_plane(block, od, scratch); },
+        [&](std::int64_t id) { add_plane(block, id, scratch); }, [&](std::int64_t od) { store(args, block, od, scratch); });
+  }
+
+  /// What a plane of the input adds to the block.
+  void add_plane(const Block& block, std::int64_t id, const Scratch& scratch) const {
+    const auto& [d, h, w] = tiling_.axes;
+    Rows rows{.id = id, .ih = 0, .count = 0, .first_tap = d.first_tap(id, block.planes.begin), .end_tap = 0};
+    rows.end_tap = rows.first_tap;
+    while (rows.end_tap < d.kernel && d.output_of(id, rows.end_tap) < block.planes.end) ++rows.end_tap;
+    if (rows.first_tap == rows.end_tap) return;
+    for (; rows.ih < h.input; rows.ih += tiling_.block_h) {
+      rows.count = std::min(tiling_.block_h, h.input - rows.ih);
+      multiply(block, rows, scratch);
+      add(rows, scratch);
     }
-    store_until(block.end);
   }
 
   T* row_of(std::int64_t od, std::int64_t co, std::int64_t oh, const Scratch& scratch) const {
@@ -206,41 +195,22 @@ class Col2VolRows final : public Prepared {
                                             [](std::int64_t column, const RowSet& set) { return column < set.end(); });
     const auto last_set = std::lower_bound(t.sets.begin(), t.sets.end(), rows.end_tap * t.tap_columns(),
                                            [](const RowSet& set, std::int64_t column) { return set.first < column; });
-    const std::int64_t sets = last_set - first_set;
+    const std::span<const RowSet> sets(first_set, last_set);
     for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
       const std::int64_t ci = t.chunk_begin(chunk), channels = t.chunk_begin(chunk + 1) - ci;
-      const T* const input = block.input + ci * block.channel_stride + (rows.id * h.input + rows.ih) * w.input;
+      const T* const input =
+          block.input + ci * block.channel_stride + ((rows.id - block.first_id) * h.input + rows.ih) * w.input;
       for (std::int64_t x = 0; x < voxels; x += t.strip) {
-        const std::int64_t count = std::min(t.strip, voxels - x);
-        kernels::RowProductArgs<T> args{.input = input + x,
-                                        .channel_stride = block.channel_stride,
-                                        .channels = channels,
-                                        .weights = nullptr,
-                                        .init = chunk == 0 ? zeros() : nullptr,
-                                        .columns = 1,
-                                        .vectors = ceil_div(count, t.lanes),
-                                        .target = nullptr,
-                                        .target_stride = t.pitch(),
-                                        .ahead = input + x + t.strip + t.lanes};
-        if (block.input_end - args.input < (channels - 1) * block.channel_stride + args.vectors * t.lanes) {
-          gather_({.source = args.input,
-                   .channel_stride = args.channel_stride,
-                   .channels = channels,
-                   .count = count,
-                   .target = scratch.packed,
-                   .pitch = t.strip});
-          args.input = scratch.packed;
-          args.channel_stride = t.strip;
-          args.ahead = nullptr;
-        }
-        for (auto set = first_set; set != last_set; ++set) {
-          args.columns = static_cast<int>(set->count);
-          args.weights = weights_of(block.group, *set) + ci * set->count;
-          args.target = scratch.products + set->first * t.pitch() + x;
-          args.ahead_begin = channels * (set - first_set) / sets;
-          args.ahead_end = args.ahead == nullptr ? args.ahead_begin : channels * (set - first_set + 1) / sets;
-          row_product_(args);
-        }
+        strips_.multiply({.input = input + x,
+                          .channel_stride = block.channel_stride,
+                          .channels = channels,
+                          .count = std::min(t.strip, voxels - x),
+                          .input_end = block.input_end},
+                         sets, t.pitch(), scratch.packed, [&](const RowSet& set) {
+                           return RowColumns<T>{.weights = weights_of(block.group, set) + ci * set.count,
+                                                .init = chunk == 0 ? zeros() : nullptr,
+                                                .target = scratch.products + set.first * t.pitch() + x};
+                         });
       }
     }
   }
@@ -308,8 +278,7 @@ class Col2VolRows final : public Prepared {
   Col2VolRowsTiling tiling_;
   Buffer weights_;
   std::vector<std::vector<TapW>> taps_w_;  ///< of each residue
-  kernels::RowProductFn<T> row_product_ = kernels::row_product<T>(isa_);
-  kernels::GatherRowsFn<T> gather_ = kernels::gather_rows<T>(isa_);
+  RowStrips<T> strips_{isa_, tiling_.strip};
   kernels::AddRowsFn<T> add_rows_ = kernels::add_rows<T>(isa_);
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
   PackedEpilogue<T> epilogue_;

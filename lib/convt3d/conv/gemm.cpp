@@ -12,6 +12,7 @@
 // 3. Where the layer has a stride or padding, a piece is whole rows of cells. Its results are kept, then laid into rows of
 //    the output with the bias between them, and rows of bias between these rows and planes.
 #include <algorithm>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,8 @@
 #include "convt3d/conv/direct_tiling.hpp"
 #include "convt3d/conv/gemm_tiling.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
-#include "convt3d/conv/kernels/row_product.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
+#include "convt3d/conv/row_strips.hpp"
 
 namespace convt3d {
 namespace {
@@ -62,7 +63,7 @@ class Gemm final : public Prepared {
   /// apart.
   struct Block {
     std::int64_t group;
-    std::size_t first_set, last_set;
+    std::int64_t first_set, last_set;
     std::int64_t first_channel, channels;  ///< of the group's outputs
     const T* input;
     std::int64_t input_stride;
@@ -111,10 +112,10 @@ class Gemm final : public Prepared {
     const std::int64_t plane = problem_.input.h * problem_.input.w, output_plane = problem_.output.h * problem_.output.w;
     Block block{};
     block.group = group;
-    block.first_set = static_cast<std::size_t>(first_set);
-    block.last_set = std::min(t.sets.size(), static_cast<std::size_t>(first_set + t.sets_of_block));
-    block.first_channel = t.sets[block.first_set].first;
-    block.channels = t.sets[block.last_set - 1].end() - block.first_channel;
+    block.first_set = first_set;
+    block.last_set = std::min(std::ssize(t.sets), first_set + t.sets_of_block);
+    block.first_channel = t.sets[static_cast<std::size_t>(block.first_set)].first;
+    block.channels = t.sets[static_cast<std::size_t>(block.last_set - 1)].end() - block.first_channel;
     block.input_stride = args.input_box.extent().d * plane;
     block.output_stride = args.output_box.extent().d * output_plane;
     block.input = static_cast<const T*>(args.input) + (n * problem_.ci + group * t.ci) * block.input_stride +
@@ -144,40 +145,19 @@ class Gemm final : public Prepared {
     const std::int64_t c = t.chunk_begin(chunk), channels = t.chunk_begin(chunk + 1) - c;
     const std::int64_t count = std::min(t.strip, block.cells - x);
     const bool keeps = t.gaps || count < t.strip;
-    kernels::RowProductArgs<T> args{.input = block.input + c * block.input_stride + x,
-                                    .channel_stride = block.input_stride,
-                                    .channels = channels,
-                                    .weights = nullptr,
-                                    .init = nullptr,
-                                    .columns = 1,
-                                    .vectors = ceil_div(count, t.lanes),
-                                    .target = nullptr,
-                                    .target_stride = keeps ? t.kept_pitch() : block.output_stride,
-                                    .ahead = nullptr};
-    args.ahead = args.input + t.strip + t.lanes;
-    if (block.input_end - args.input < (channels - 1) * block.input_stride + args.vectors * t.lanes) {
-      gather_({.source = args.input,
-               .channel_stride = args.channel_stride,
-               .channels = channels,
-               .count = count,
-               .target = block.packed,
-               .pitch = t.strip});
-      args.input = block.packed;
-      args.channel_stride = t.strip;
-      args.ahead = nullptr;
-    }
-    const auto sets = static_cast<std::int64_t>(block.last_set - block.first_set);
-    for (std::int64_t i = 0; i < sets; ++i) {
-      const RowSet& set = t.sets[block.first_set + static_cast<std::size_t>(i)];
-      args.columns = static_cast<int>(set.count);
-      args.weights = weights_of(block.group, set) + c * set.count;
-      args.init = chunk == 0 ? bias_of(block.group * t.co + set.first) : nullptr;
-      T* const target = !keeps ? block.output + x : block.kept + (t.gaps ? x : 0);
-      args.target = target + (set.first - block.first_channel) * args.target_stride;
-      args.ahead_begin = channels * i / sets;
-      args.ahead_end = args.ahead == nullptr ? args.ahead_begin : channels * (i + 1) / sets;
-      row_product_(args);
-    }
+    const std::span<const RowSet> sets(t.sets.begin() + block.first_set, t.sets.begin() + block.last_set);
+    strips_.multiply({.input = block.input + c * block.input_stride + x,
+                      .channel_stride = block.input_stride,
+                      .channels = channels,
+                      .count = count,
+                      .input_end = block.input_end},
+                     sets, keeps ? t.kept_pitch() : block.output_stride, block.packed, [&](const RowSet& set) {
+                       T* const target = !keeps ? block.output + x : block.kept + (t.gaps ? x : 0);
+                       const std::int64_t row = set.first - block.first_channel;
+                       return RowColumns<T>{.weights = weights_of(block.group, set) + c * set.count,
+                                            .init = chunk == 0 ? bias_of(block.group * t.co + set.first) : nullptr,
+                                            .target = target + row * (keeps ? t.kept_pitch() : block.output_stride)};
+                     });
   }
 
   void finish(const Block& block) const {
@@ -191,7 +171,7 @@ class Gemm final : public Prepared {
 
   /// The rows of one channel of a block with gaps, and those of bias that lie between them and the next ones.
   void store_with_gaps(const RunArgs& args, const Planes& planes, const Block& block, std::int64_t c) const {
-    const auto& [d, h, w] = tiling_.axes;
+    const GemmAxis &d = tiling_.axes[0], &h = tiling_.axes[1], &w = tiling_.axes[2];
     const std::int64_t channel = block.group * tiling_.co + block.first_channel + c;
     T* const bias = block.row + tiling_.row_size();
     std::fill(bias, bias + w.output, *bias_of(channel));
@@ -227,8 +207,7 @@ class Gemm final : public Prepared {
   int threads_;
   GemmTiling tiling_;
   Buffer weights_;
-  kernels::RowProductFn<T> row_product_ = kernels::row_product<T>(isa_);
-  kernels::GatherRowsFn<T> gather_ = kernels::gather_rows<T>(isa_);
+  RowStrips<T> strips_{isa_, tiling_.strip};
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
   PackedEpilogue<T> epilogue_;
   mutable ScratchPool pool_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "convt3d/base/checked.hpp"
+#include "convt3d/base/planes.hpp"
 #include "convt3d/conv/problem.hpp"
 
 namespace convt3d {
@@ -29,5 +30,27 @@ struct ScatterAxis {
 
 /// Axis 0 is d, 1 is h, 2 is w.
 ScatterAxis scatter_axis(const Problem& problem, int axis);
+
+/// Adds up the outputs `wanted` of an axis in the order of its inputs: begin(o) before the first sum, add(i) for each input
+/// that reaches one of them, store(o) when no other will reach it. Not more than reach() outputs are begun and not stored.
+template <typename Begin, typename Add, typename Store>
+void scatter(const ScatterAxis& axis, const Planes& wanted, const Begin& begin, const Add& add, const Store& store) {
+  std::int64_t begun = wanted.begin, stored = wanted.begin;  // the first ones that are not
+  const auto begin_until = [&](std::int64_t end) {
+    for (; begun < std::min(end, wanted.end); ++begun) begin(begun);
+  };
+  const auto store_until = [&](std::int64_t end) {
+    for (; stored < std::min(end, wanted.end); ++stored) {
+      begin_until(stored + 1);
+      store(stored);
+    }
+  };
+  for (std::int64_t i = axis.first_input(wanted.begin); i < axis.input && axis.output_of(i, 0) < wanted.end; ++i) {
+    store_until(axis.output_of(i, 0));
+    begin_until(axis.output_of(i, axis.kernel - 1) + 1);
+    add(i);
+  }
+  store_until(wanted.end);
+}
 
 }  // namespace convt3d
