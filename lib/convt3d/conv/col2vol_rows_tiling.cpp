@@ -12,24 +12,15 @@ namespace {
 
 double real(std::int64_t value) { return static_cast<double>(value); }
 
-constexpr std::int64_t kMostBytes = std::int64_t{4} << 20;  // of scratch
-constexpr const char* kTooLarge = "planes too large to be added to in the cache";
-
 /// Why the problem cannot be run, or "".
 std::string rejects(const Problem& p) {
-  if (is_strided(p)) return kNoInputStride;
+  if (std::string reason = not_scattered(p); !reason.empty()) return reason;
   if (p.kernel == Extent3(1)) return "one tap: nothing to add up";
-  for (int axis = 0; axis < 3; ++axis) {
-    if (p.padding[axis] < 0) return "outputs before the first tap";
-  }
-  // Taps are added one after the other.
-  constexpr std::int64_t kMostTaps = 1000;
-  const auto taps = checked_mul(checked_mul(p.kernel.d, p.kernel.h), p.kernel.w);
-  if (!taps || *taps > kMostTaps) return "a kernel of over " + std::to_string(kMostTaps) + " taps";
   constexpr std::int64_t kMostColumns = std::int64_t{1} << 14;
-  if (p.co / p.groups > kMostColumns / *taps) return "over " + std::to_string(kMostColumns) + " taps and channels";
+  if (p.co / p.groups > kMostColumns / (p.kernel.d * p.kernel.h * p.kernel.w))
+    return "over " + std::to_string(kMostColumns) + " taps and channels";
   const ScatterAxis h = scatter_axis(p, 1), w = scatter_axis(p, 2);
-  if (std::max({w.input, w.output, w.stride, h.output, w.reach()}) > kMostBytes) return kTooLarge;
+  if (std::max({w.input, w.output, w.stride, h.output, w.reach()}) > kMostScatterBytes) return kScatterTooLarge;
   return "";
 }
 
@@ -90,8 +81,7 @@ std::optional<Col2VolRowsTiling> col2vol_rows_tiling(const Query& query, std::st
   t.sets = even_row_sets(t.columns(), wide);
   const std::int64_t most = ceil_div(t.columns(), static_cast<std::int64_t>(t.sets.size()));
   t.strip = kernels::row_vectors(static_cast<int>(most), wide) * t.lanes;
-  constexpr std::int64_t kMostTerms = 512;  // as in direct's products
-  t.chunks = ceil_div(t.ci, kMostTerms);
+  t.chunks = ceil_div(t.ci, kMostRowTerms);
 
   // Products keep to a quarter of L2, but for one row's.
   const std::int64_t quarter = query.machine.l2_bytes / 4 / static_cast<std::int64_t>(sizeof(T));
@@ -103,14 +93,14 @@ std::optional<Col2VolRowsTiling> col2vol_rows_tiling(const Query& query, std::st
   for (std::int64_t cut = 1; cut < 2 * d.output; cut *= 2) {
     set_block(t, ceil_div(d.output, cut));
     const double sums = real(t.kept_d * t.co) * real(h.output) * real(t.row());  // may be past 63 bits
-    if ((sums + real(t.columns()) * real(t.pitch()) + real(t.packed_size())) * sizeof(T) > real(kMostBytes)) continue;
+    if ((sums + real(t.columns()) * real(t.pitch()) + real(t.packed_size())) * sizeof(T) > real(kMostScatterBytes)) continue;
     const double seconds = col2vol_rows_seconds<T>(t, query);
     if (seconds >= best) continue;
     best = seconds;
     block_d = t.block_d;
   }
   if (block_d == 0) {
-    reason = kTooLarge;
+    reason = kScatterTooLarge;
     return std::nullopt;
   }
   set_block(t, block_d);

@@ -11,8 +11,6 @@ namespace {
 
 double real(std::int64_t value) { return static_cast<double>(value); }
 
-constexpr const char* kTooLarge = "planes too large to be added to in the cache";
-
 void set_block(Col2VolTiling& t, std::int64_t chunk, std::int64_t block_d) {
   const ScatterAxis& w = t.axes[2];
   t.chunk = chunk;
@@ -21,19 +19,6 @@ void set_block(Col2VolTiling& t, std::int64_t chunk, std::int64_t block_d) {
   t.blocks_d = ceil_div(t.axes[0].output, block_d);
   t.kept_d = std::min(block_d, t.axes[0].reach());
   t.row = round_up(w.dilation * t.line * chunk, t.lanes) + t.lanes;
-}
-
-/// Why the problem cannot be run, or "".
-std::string rejects(const Problem& p) {
-  if (is_strided(p)) return kNoInputStride;
-  for (int axis = 0; axis < 3; ++axis) {
-    if (p.padding[axis] < 0) return "outputs before the first tap";
-  }
-  // Taps are added one after the other.
-  constexpr std::int64_t kMostTaps = 1000;
-  const auto taps = checked_mul(checked_mul(p.kernel.d, p.kernel.h), p.kernel.w);
-  if (!taps || *taps > kMostTaps) return "a kernel of over " + std::to_string(kMostTaps) + " taps";
-  return "";
 }
 
 }  // namespace
@@ -85,7 +70,7 @@ double col2vol_seconds(const Col2VolTiling& t, const Query& query) {
 template <typename T>
 std::optional<Col2VolTiling> col2vol_tiling(const Query& query, std::string& reason) {
   const Problem& p = query.problem;
-  reason = rejects(p);
+  reason = not_scattered(p);
   if (!reason.empty()) return std::nullopt;
   Col2VolTiling t;
   for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = scatter_axis(p, axis);
@@ -94,10 +79,9 @@ std::optional<Col2VolTiling> col2vol_tiling(const Query& query, std::string& rea
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;
   t.ld = t.ci % 64 == 0 ? t.ci + t.lanes : t.ci;  // off the powers of two that make voxels compete for one cache set
-  constexpr std::int64_t kMostBytes = std::int64_t{4} << 20;  // of scratch
   t.line = std::max((w.input - 1) * w.stride / w.dilation + w.kernel, (w.output - 1 + w.padding) / w.dilation + 1);
-  if (w.dilation * t.line > kMostBytes || h.input > kMostBytes / h.kernel) {
-    reason = kTooLarge;
+  if (w.dilation * t.line > kMostScatterBytes || h.input > kMostScatterBytes / h.kernel) {
+    reason = kScatterTooLarge;
     return std::nullopt;
   }
   // So many voxels amortise the loads of weights: eight times the 14 that registers hold.
@@ -112,7 +96,8 @@ std::optional<Col2VolTiling> col2vol_tiling(const Query& query, std::string& rea
     for (std::int64_t cut = 1; cut < 2 * d.output; cut *= 2) {
       set_block(t, ceil_div(t.co, chunks), ceil_div(d.output, cut));
       const double sums = real(t.kept_d) * real(h.output) * real(t.row);  // may be past 63 bits
-      if (sums * sizeof(T) > real(kMostBytes) || t.scratch_size() * static_cast<std::int64_t>(sizeof(T)) > kMostBytes)
+      if (sums * sizeof(T) > real(kMostScatterBytes) ||
+          t.scratch_size() * static_cast<std::int64_t>(sizeof(T)) > kMostScatterBytes)
         continue;
       const double seconds = col2vol_seconds<T>(t, query);
       if (seconds >= best) continue;
@@ -122,7 +107,7 @@ std::optional<Col2VolTiling> col2vol_tiling(const Query& query, std::string& rea
     }
   }
   if (chunk == 0) {
-    reason = kTooLarge;
+    reason = kScatterTooLarge;
     return std::nullopt;
   }
   set_block(t, chunk, block_d);

@@ -34,8 +34,7 @@ GemmTiling gemm_tiling(const Query& query) {
   const std::int64_t cells = p.input.d * p.input.h * p.input.w;
   t.strip = std::min<std::int64_t>(kernels::row_vectors(static_cast<int>(most), wide), ceil_div(cells, t.lanes)) * t.lanes;
 
-  constexpr std::int64_t kMostTerms = 512;  // as in direct's products
-  t.chunks = ceil_div(t.ci, kMostTerms);
+  t.chunks = ceil_div(t.ci, kMostRowTerms);
 
   // A block's weights keep to half of L2, its results to a quarter.
   const std::int64_t half = query.machine.l2_bytes / 2 / static_cast<std::int64_t>(sizeof(T));
@@ -68,7 +67,7 @@ double gemm_seconds(const GemmTiling& t, const Query& query) {
     const std::int64_t bytes = elements * static_cast<std::int64_t>(sizeof(T));
     return bytes > 16 * query.machine.l2_bytes ? each * real(bytes) / 4 : 0.0;
   };
-  const double memory = moved(input_size(p), 0.45) + moved(output_size(p), t.gaps ? 1.5 : 0.4);
+  const double memory = moved(input_size(p), 0.45) + (t.gaps ? output_memory_cycles<T>(query) : moved(output_size(p), 0.4));
   const double both = std::max(computing, memory) + 0.35 * std::min(computing, memory);
   return both / (kClock * query.threads) + 5e-6;
 }

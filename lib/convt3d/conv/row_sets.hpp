@@ -12,6 +12,9 @@ struct RowSet {
   std::int64_t end() const { return first + count; }
 };
 
+/// Channels that are added up one after the other, as in direct's products (kernels::ProductArgs::part).
+inline constexpr std::int64_t kMostRowTerms = 512;
+
 /// As few sets as there are kernels for, of nearly equal numbers; `wide` where there are 32 registers.
 std::vector<RowSet> even_row_sets(std::int64_t columns, bool wide);
 

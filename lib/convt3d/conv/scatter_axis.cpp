@@ -1,5 +1,7 @@
 #include "convt3d/conv/scatter_axis.hpp"
 
+#include "convt3d/conv/algorithm.hpp"
+
 namespace convt3d {
 
 ScatterAxis scatter_axis(const Problem& p, int axis) {
@@ -9,6 +11,18 @@ ScatterAxis scatter_axis(const Problem& p, int axis) {
           .stride = p.stride[axis],
           .padding = p.padding[axis],
           .dilation = p.dilation[axis]};
+}
+
+std::string not_scattered(const Problem& p) {
+  if (is_strided(p)) return kNoInputStride;
+  for (int axis = 0; axis < 3; ++axis) {
+    if (p.padding[axis] < 0) return "outputs before the first tap";
+  }
+  // Taps are added one after the other.
+  constexpr std::int64_t kMostTaps = 1000;
+  const auto taps = checked_mul(checked_mul(p.kernel.d, p.kernel.h), p.kernel.w);
+  if (!taps || *taps > kMostTaps) return "a kernel of over " + std::to_string(kMostTaps) + " taps";
+  return "";
 }
 
 double ScatterAxis::pairs() const {

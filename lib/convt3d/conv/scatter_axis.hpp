@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/base/planes.hpp"
@@ -30,6 +31,13 @@ struct ScatterAxis {
 
 /// Axis 0 is d, 1 is h, 2 is w.
 ScatterAxis scatter_axis(const Problem& problem, int axis);
+
+/// Why products cannot be added up tap by tap where they belong, or "".
+std::string not_scattered(const Problem& problem);
+
+/// Of a thread's scratch, output planes included, and what is said of problems that need more.
+inline constexpr std::int64_t kMostScatterBytes = std::int64_t{4} << 20;
+inline constexpr const char* kScatterTooLarge = "planes too large to be added to in the cache";
 
 /// Adds up the outputs `wanted` of an axis in the order of its inputs: begin(o) before the first sum, add(i) for each input
 /// that reaches one of them, store(o) when no other will reach it. Not more than reach() outputs are begun and not stored.

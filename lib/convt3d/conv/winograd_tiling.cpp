@@ -68,7 +68,7 @@ void set_schemes(WinogradTiling& t, const std::array<WinogradScheme, 3>& schemes
 /// Sets the block that is fastest by estimate, shared or not, and returns its seconds.
 double choose_block(WinogradTiling& t, const Query& query) {
   constexpr std::int64_t kMostTiles = 256;
-  constexpr std::int64_t kMostShared = std::int64_t{4} << 20;  // bytes: what L3 holds, with those around it, on any machine
+  constexpr std::int64_t kMostShared = std::int64_t{4} << 20;  // bytes: what stays in an L3 that others share
   double best = std::numeric_limits<double>::infinity();
   Extent3 chosen;
   bool shared = false;

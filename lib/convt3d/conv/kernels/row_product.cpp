@@ -1,4 +1,4 @@
-// The kernels of gemm (conv/gemm.cpp): products of rows with weights, lanes along the rows.
+// The kernels of gemm and col2vol_rows: products of rows with weights, lanes along the rows.
 //
 //   for c: for p: for x:  acc[p][x] += input[c][x] * weights[c][p]
 //

@@ -4,7 +4,7 @@
 
 #include "convt3d/base/machine.hpp"
 
-// The kernels of gemm. T is float or double.
+// The kernels of gemm and col2vol_rows. T is float or double.
 namespace convt3d::kernels {
 
 /// Rows of products, lanes along the rows:
