@@ -161,7 +161,8 @@ TEST(HardDataThroughSeparableKernels, IsConvolvedWithinTheBounds) {
 
 /// Inputs of a third of the largest float: Winograd's transforms would overflow, the sums themselves do not.
 TEST(HugeData, OverflowsInNoAlgorithmWhereTheSumsDoNot) {
-  for (const char* name : {"k4s2p1", "k3s1p1", "k3s2p1op1", "k344s122p1", "scan_k4s2p1", "depthwise_k4s2p1"}) {
+  for (const char* name :
+       {"k4s2p1", "k3s1p1", "k3s2p1op1", "k344s122p1", "scan_k4s2p1", "depthwise_k4s2p1", "taps_around", "taps_many_on_d"}) {
     const Problem problem = problem_of(named_problem(name));
     Arrays<float> arrays = normal_arrays<float>(problem, 13);
     arrays.input = uniform<float>(convt3d::input_size(problem), 1e38, 14);

@@ -280,6 +280,44 @@ void append_gaps(Problems& list) {
   list.push_back({"gaps_padding", {.in_channels = 4, .out_channels = 3, .kernel_size = 1, .padding = {1, 0, 2}}, {4, 3, 7}});
 }
 
+/// Phases of many taps, which winograd transforms by Fourier on h and w and sums up on d: volumes so short that a transform
+/// goes around, and ones just too long for it; strides, dilations, more than nine taps on d, and residues there whose taps
+/// do not line up, or that have none.
+void append_many_taps(Problems& list) {
+  list.push_back({"taps_around", {.in_channels = 6, .out_channels = 5, .kernel_size = 7, .padding = 3}, {5, 8, 9}});
+  list.push_back({"taps_around_whole", {.in_channels = 4, .out_channels = 9, .kernel_size = {2, 6, 9}}, {3, 7, 4}, 2});
+  list.push_back({"taps_not_around",
+                  {.in_channels = 5, .out_channels = 4, .kernel_size = {1, 7, 6}, .padding = {0, 3, 2}},
+                  {2, 10, 11}});
+  list.push_back({"taps_many_on_d",
+                  {.in_channels = 17, .out_channels = 20, .kernel_size = {11, 8, 6}, .padding = {5, 1, 4}},
+                  {4, 6, 15}});
+  list.push_back({"taps_strided",
+                  {.in_channels = 4,
+                   .out_channels = 6,
+                   .kernel_size = {3, 12, 14},
+                   .stride = {1, 2, 2},
+                   .padding = {1, 5, 3},
+                   .output_padding = {0, 1, 0}},
+                  {3, 5, 13}});
+  list.push_back(
+      {"taps_dilated",
+       {.in_channels = 8, .out_channels = 8, .kernel_size = {2, 6, 7}, .padding = {1, 4, 6}, .groups = 2, .dilation = 2},
+       {4, 9, 16}});
+  list.push_back({"taps_uneven_on_d",
+                  {.in_channels = 5,
+                   .out_channels = 7,
+                   .kernel_size = 3,
+                   .stride = {2, 1, 1},
+                   .padding = {1, 1, 0},
+                   .dilation = {3, 1, 1}},
+                  {4, 6, 5}});
+  list.push_back(
+      {"taps_none_on_d",
+       {.in_channels = 4, .out_channels = 18, .kernel_size = {2, 3, 4}, .stride = {3, 1, 2}, .padding = {1, 0, 1}},
+       {3, 5, 6}});
+}
+
 Problems make_list() {
   Problems list;
   append_pytorch_samples(list);
@@ -291,6 +329,7 @@ Problems make_list() {
   append_group_sweep(list);
   append_kernels_beyond_rows(list);
   append_gaps(list);
+  append_many_taps(list);
   return list;
 }
 

@@ -28,6 +28,8 @@ struct Machine {
   /// The machine this runs on: threads is the smallest of affinity, cgroup quota, OMP_NUM_THREADS and SLURM_CPUS_PER_TASK.
   /// CONVT3D_ISA=sse4|avx2|... lowers the instruction set (tests, benchmarks); Error{kConfig} if the machine lacks it.
   static Machine detect();
+
+  friend bool operator==(const Machine&, const Machine&) = default;
 };
 
 /// Instruction sets of this machine, worst first.

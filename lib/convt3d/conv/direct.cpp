@@ -36,6 +36,7 @@
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 #include "convt3d/conv/phases.hpp"
+#include "convt3d/conv/thread_taps.hpp"
 
 namespace convt3d {
 namespace {

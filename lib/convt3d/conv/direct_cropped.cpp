@@ -13,16 +13,12 @@
 #include <algorithm>
 
 #include "convt3d/conv/phases.hpp"
+#include "convt3d/conv/thread_taps.hpp"
 
 namespace convt3d {
 
 using kernels::ProductArgs;
 using kernels::ProductTap;
-
-std::vector<ProductTap>& thread_taps() {
-  thread_local std::vector<ProductTap> taps;
-  return taps;
-}
 
 template <typename T>
 CroppedProducts<T>::CroppedProducts(const Problem& problem, const DirectTiling& tiling, const DirectWeights<T>& weights,

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <vector>
 
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/direct_tiling.hpp"
@@ -10,9 +9,6 @@
 #include "convt3d/conv/kernels/kernels.hpp"
 
 namespace convt3d {
-
-/// This thread's list of taps, kept so that products allocate nothing.
-std::vector<kernels::ProductTap>& thread_taps();
 
 /// What stands in direct for the packing and the products of tilings that `crop`.
 template <typename T>

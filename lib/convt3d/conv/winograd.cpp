@@ -2,7 +2,8 @@
 //
 // On an axis, the outputs of residue r of m neighbouring cells are a correlation of the inputs from the first cell's lowest
 // on with the residue's taps, and all residues read the same inputs (docs/math.md). F(m, taps) replaces the m*taps
-// multiplications by m+taps-1 (kernels/cook_toom.hpp). Done on each axis that has two taps or more:
+// multiplications by m+taps-1 (kernels/cook_toom.hpp), a Fourier transform those of 13 - taps outputs by 17
+// (kernels/fourier.cpp). Done on each axis that has two taps or more:
 //
 // 1. Tiles are m_d x m_h x m_w cells; a block of tiles is a task. The block's input is packed into panels
 //    [vector of ci][d][h][w][lane], and every tile transformed by Bᵀ on w, h, d into V[point][tile][ci].
@@ -10,6 +11,11 @@
 //    of w), a product per point:  M[point][tile][column] = Σ_ci V[point][tile][ci] · U[point][ci][column],  U = G w, packed
 //    before. Points that differ in d alone come one after the other, and Aᵀ on d follows while they are in the first cache.
 // 3. Aᵀ on h and w gives staging rows, interleaved over the residues of w, which are transposed into NCDHW.
+//
+// Or d is summed: its tiles are single cells, V[point of h, w][plane][tile of h, w][ci] has every plane of inputs that they
+// read, and the product sums up the residue's taps on d like channels, each a run of terms some planes on. That takes as
+// many multiplications on d as there are taps, which may lie anywhere, but far fewer points and weights: right where weights
+// are many and tiles few, kernels large, or a third transform would round too much.
 //
 // Where weights are many and tiles few, all blocks are transformed first, and each unit's weights, read once, then serve all
 // of them.
@@ -21,11 +27,14 @@
 //
 // The transforms are in winograd_transforms.cpp; here is the order of work, with packing, products and stores.
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
+#include "convt3d/conv/thread_taps.hpp"
 #include "convt3d/conv/winograd_tiling.hpp"
 #include "convt3d/conv/winograd_transforms.hpp"
 #include "convt3d/conv/winograd_weights.hpp"
@@ -195,6 +204,24 @@ class Winograd final : public Prepared {
     }
   }
 
+  /// What is summed at a point: with d summed, the residue's taps on d that reach a plane of the volume.
+  void list_taps(const WinogradBlock& block, std::int64_t rd, std::int64_t product_weights,
+                 std::vector<kernels::ProductTap>& taps) const {
+    const WinogradAxis& d = tiling_.axes[0];
+    taps.clear();
+    if (!d.summed) {
+      taps.push_back({});
+      return;
+    }
+    const std::int64_t plane = block.tiles.h * block.tiles.w * tiling_.ld();
+    const std::int64_t first = block.first_cell.d + d.cells.lowest;
+    std::int64_t weights = 0;
+    for (const std::int64_t shift : d.shifts[static_cast<std::size_t>(rd)]) {
+      if (first + shift + block.tiles.d > 0 && first + shift < problem_.input.d) taps.push_back({shift * plane, weights});
+      weights += product_weights;
+    }
+  }
+
   /// The products of one unit, columns after columns, and their way into the staging rows.
   void multiply(const WinogradBlock& block, const Unit& unit, const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
@@ -202,19 +229,22 @@ class Winograd final : public Prepared {
     const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
     const std::int64_t tiles = block.tile_count();
     const std::int64_t nd = d.points(d.is_single(rd)), nh = h.points(h.is_single(rh));
+    const std::int64_t points_size = t.planes(block.tiles.d) * block.tiles.h * block.tiles.w * t.ld();
     const float* u = weights_.unit(block.group, chunk, rd, rh);
+    std::vector<kernels::ProductTap>& taps = thread_taps();
     for (const WinogradColumns& columns : weights_.columns(chunk)) {
       const auto nr = static_cast<std::int64_t>(columns.entries.size());
       const std::int64_t nw = w.points(columns.single), first_w = t.first_point_w(columns.single);
-      const std::int64_t size = tiles * nr * t.lanes;
-      constexpr kernels::ProductTap kOnlyTap;
-      for (std::int64_t hw = 0; hw < nh * nw; ++hw) {
+      const std::int64_t size = tiles * nr * t.lanes, product_weights = t.ci * nr * t.lanes;
+      list_taps(block, rd, product_weights, taps);
+      for (std::int64_t hw = 0; hw < nh * nw; ++hw, u += d.products(rd) * product_weights) {
         const std::int64_t point = hw / nw * t.points_w() + first_w + hw % nw;
+        float* const results = d.summed ? scratch.sums + hw * size : scratch.products;
         kernels::ProductArgs<float> args{.a = nullptr,
                                          .lda = t.ld(),
                                          .positions = tiles,
-                                         .taps = &kOnlyTap,
-                                         .tap_count = 1,
+                                         .taps = taps.data(),
+                                         .tap_count = std::ssize(taps),
                                          .k = t.ci,
                                          .part = t.part,
                                          .b = nullptr,
@@ -222,13 +252,13 @@ class Winograd final : public Prepared {
                                          .init = nullptr,
                                          .c = {},
                                          .ldc = nr * t.lanes};
-        for (std::int64_t pd = 0; pd < nd; ++pd, u += t.ci * nr * t.lanes) {
-          args.a = scratch.points + (pd * nh * t.points_w() + point) * tiles * t.ld();
-          args.b = u;
-          for (std::int64_t j = 0; j < nr; ++j) args.c[j] = scratch.products + pd * size + j * t.lanes;
+        for (std::int64_t pd = 0; pd < nd; ++pd) {
+          args.a = scratch.points + (pd * nh * t.points_w() + point) * points_size;
+          args.b = u + pd * product_weights;
+          for (std::int64_t j = 0; j < nr; ++j) args.c[j] = results + pd * size + j * t.lanes;
           product_(args);
         }
-        transforms_.output_on_d(rd, scratch.products, scratch.sums + hw * size, size, nh * nw * size);
+        if (!d.summed) transforms_.output_on_d(rd, results, scratch.sums + hw * size, size, nh * nw * size);
       }
       for (std::int64_t j = 0; j < nr; ++j) {
         const auto [vector, rw] = columns.entries[static_cast<std::size_t>(j)];
@@ -292,21 +322,36 @@ class Winograd final : public Prepared {
   mutable ScratchPool points_pool_;  ///< of all blocks, where they share them
 };
 
-WinogradTiling tiling_of(const Query& query) {
+/// The tiling, or why there is none.
+struct Answer {
+  std::optional<WinogradTiling> tiling;
   std::string reason;
-  return winograd_tiling(query, reason).value();
+};
+
+/// The search for it takes milliseconds, and a plan asks about one problem several times: the last answer is kept.
+const Answer& answer_to(const Query& query) {
+  struct Asked {
+    Problem problem;
+    Machine machine;
+    int threads = 0;
+    Answer answer;
+  };
+  thread_local Asked last;
+  if (last.threads != query.threads || last.problem != query.problem || last.machine != query.machine) {
+    last = {.problem = query.problem, .machine = query.machine, .threads = query.threads, .answer = {}};
+    last.answer.tiling = winograd_tiling(query, last.answer.reason);
+  }
+  return last.answer;
 }
 
-std::string rejects(const Query& query) {
-  std::string reason;
-  winograd_tiling(query, reason);
-  return reason;
-}
+const WinogradTiling& tiling_of(const Query& query) { return answer_to(query).tiling.value(); }
+
+std::string rejects(const Query& query) { return answer_to(query).reason; }
 
 double seconds(const Query& query) { return winograd_seconds(tiling_of(query), query); }
 
 std::vector<LedgerEntry> ledger(const Query& query) {
-  const WinogradTiling t = tiling_of(query);
+  const WinogradTiling& t = tiling_of(query);
   std::vector<LedgerEntry> entries = {
       {"transformed weights", Buffer::taken(winograd_weights_size(query.problem, t) * 4)},
       {"panels, points, products and staging rows", query.threads * Buffer::taken(t.scratch_floats() * 4)}};
@@ -316,15 +361,15 @@ std::vector<LedgerEntry> ledger(const Query& query) {
 }
 
 PlaneReach reach(const Query& query) {
-  const WinogradAxis d = tiling_of(query).axes[0];
+  const WinogradAxis& d = tiling_of(query).axes[0];
   return reach_of(d.cells, d.run_cells());
 }
 
 std::string tiles(const Query& query) {
-  const WinogradTiling t = tiling_of(query);
+  const WinogradTiling& t = tiling_of(query);
   std::string text;
   for (const WinogradAxis& axis : t.axes) {
-    text += (text.empty() ? "" : " x ") + to_string(axis.scheme);
+    text += (text.empty() ? "" : " x ") + (axis.summed ? "sum" : to_string(axis.scheme));
   }
   return text + ", blocks of " + to_string(t.block) + " tiles" + (t.shared ? ", all transformed first" : "");
 }

@@ -25,6 +25,22 @@ void WinogradAxis::cut_to(const Planes& wanted, std::int64_t& first, std::int64_
   count = end - first;
 }
 
+WinogradAxis summed(const WinogradAxis& axis) {
+  WinogradAxis result;
+  result.cells = axis.cells;
+  result.single.assign(static_cast<std::size_t>(axis.cells.stride), false);
+  result.has_transformed = true;
+  result.summed = true;
+  result.tiles = axis.cells.cells();
+  for (std::int64_t residue = 0; residue < axis.cells.stride; ++residue) {
+    std::vector<std::int64_t>& shifts = result.shifts.emplace_back();
+    for (std::int64_t shift = 0; shift < axis.cells.shifts(); ++shift) {
+      if (axis.cells.kernel_index(residue, axis.cells.lowest + shift) >= 0) shifts.push_back(shift);
+    }
+  }
+  return result;
+}
+
 std::string examine(WinogradAxis& axis, int& taps) {
   const CellAxis& cells = axis.cells;
   axis.step = cells.dilation / std::gcd(cells.dilation, cells.stride);
@@ -73,7 +89,7 @@ std::vector<WinogradScheme> schemes_for(int taps) {
 }
 
 double error_growth(const WinogradScheme& scheme) {
-  if (scheme.fourier) return 1.2;
+  if (scheme.fourier) return scheme.triples ? 1.35 : 1.2;
   constexpr std::array kGrowth = {1.0, 1.7, 1.3, 2.25, 1.3, 2.05, 2.35, 2.25, 2.35, 2.45};
   static_assert(kGrowth.size() == std::size(kernels::kWinogradSchemes));
   const auto* const at = std::find(std::begin(kernels::kWinogradSchemes), std::end(kernels::kWinogradSchemes), scheme);

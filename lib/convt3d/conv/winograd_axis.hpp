@@ -13,7 +13,8 @@
 namespace convt3d {
 
 /// One axis, cut into tiles of scheme.outputs cells and transformed. A residue of one tap where others have more is
-/// "single": it is not transformed, its points are the tile's inputs at cell + lowest + single_tap*step.
+/// "single": it is not transformed, its points are the tile's inputs at cell + lowest + single_tap*step. Or the axis is
+/// "summed": nothing is transformed, a tile is one cell, and the products sum up the taps, which may be any.
 struct WinogradAxis {
   CellAxis cells;
   kernels::WinogradScheme scheme;
@@ -21,11 +22,18 @@ struct WinogradAxis {
   std::vector<bool> single;  ///< of each residue
   bool has_single = false, has_transformed = false;
   std::int64_t single_tap = 0;
+  bool summed = false;
+  /// With `summed`: where each residue's taps read, in cells from lowest on, ascending.
+  std::vector<std::vector<std::int64_t>> shifts;
   std::int64_t tiles = 1;
 
   bool is_single(std::int64_t residue) const { return single[static_cast<std::size_t>(residue)]; }
   bool has(bool is_single) const { return is_single ? has_single : has_transformed; }
   std::int64_t points(bool is_single) const { return is_single ? scheme.outputs : scheme.points(); }
+  /// Products at a point of the other axes: for each point of this one, or each tap.
+  std::int64_t products(std::int64_t residue) const {
+    return summed ? std::ssize(shifts[static_cast<std::size_t>(residue)]) : points(is_single(residue));
+  }
   /// Cells that a run of `step` interleaving tiles makes.
   std::int64_t run_cells() const { return step * scheme.outputs; }
   /// First cell of a tile, from the axis's first. Runs of `step` tiles interleave.
@@ -35,7 +43,7 @@ struct WinogradAxis {
   /// Cells from one tile to the next of a group: of neighbouring tiles, or with a step of those of one run.
   std::int64_t spacing() const { return step == 1 ? scheme.outputs : 1; }
   /// Inputs that the points of such a group are made from.
-  std::int64_t columns(std::int64_t count) const { return (count - 1) * spacing() + (scheme.points() - 1) * step + 1; }
+  std::int64_t columns(std::int64_t count) const { return (count - 1) * spacing() + (scheme.inputs() - 1) * step + 1; }
   /// Cells that `count` tiles from `tile` on cover, from the first of its run.
   std::int64_t cells_covered(std::int64_t tile, std::int64_t count) const;
   /// Kernel index of a residue's tap at lowest + tap*step, or -1.
@@ -45,6 +53,9 @@ struct WinogradAxis {
   /// Leaves the runs of `count` tiles from `first` on that have an output that is wanted; count is at most 0 where none has.
   void cut_to(const Planes& wanted, std::int64_t& first, std::int64_t& count) const;
 };
+
+/// The axis with its taps summed.
+WinogradAxis summed(const WinogradAxis& axis);
 
 /// Finds the tap step, the single residues and the number of taps of the longest residue of axis.cells; returns why the axis
 /// cannot be transformed, or "".

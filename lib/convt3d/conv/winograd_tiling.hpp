@@ -32,6 +32,7 @@ struct WinogradTiling {
   std::int64_t lanes = 1;
   std::int64_t ci = 1, co = 1;  ///< per group
   std::int64_t ci_vectors = 1;
+  std::int64_t taps_d = 1;         ///< that are summed up, at most
   std::int64_t chunk_vectors = 1;  ///< vectors of output channels that are stored together
   std::int64_t chunks = 1;
   std::int64_t part = 1;            ///< channels summed at a time: one of kWinogradParts
@@ -49,6 +50,10 @@ struct WinogradTiling {
 
   /// Floats from one tile's input channels to the next one's; off the powers of two that compete for one cache set.
   std::int64_t ld() const { return (ci_vectors + (ci_vectors % 4 == 0 ? 1 : 0)) * lanes; }
+  /// Planes of points that so many tiles along d are made from.
+  std::int64_t planes(std::int64_t tiles_d) const { return axes[0].summed ? tiles_d + axes[0].cells.shifts() - 1 : tiles_d; }
+  /// Of the sums at a point: at most.
+  std::int64_t terms() const { return ci * taps_d; }
   /// A unit is (chunk, rd, rh): what is computed and stored in one go.
   std::int64_t units() const { return chunks * axes[0].cells.stride * axes[1].cells.stride; }
   std::int64_t co_vectors() const { return ceil_div(co, lanes); }
@@ -88,7 +93,10 @@ std::int64_t winograd_weights_size(const Problem& problem, const WinogradTiling&
 /// chosen for one volume, one thread and ordinary caches; the block, which changes no bit, for the query as it is.
 std::optional<WinogradTiling> winograd_tiling(const Query& query, std::string& reason);
 
-/// Estimated seconds of one run.
+/// Estimated seconds of one run (winograd_seconds.cpp).
 double winograd_seconds(const WinogradTiling& tiling, const Query& query);
+
+/// What no block of these schemes takes less than: the multiplications of all tiles.
+double winograd_least_seconds(const WinogradTiling& tiling, const Query& query);
 
 }  // namespace convt3d

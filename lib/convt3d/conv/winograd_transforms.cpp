@@ -38,59 +38,70 @@ void WinogradTransforms::input(const WinogradBlock& block, const WinogradView& v
   const std::int64_t row = t.panel.w * lanes, plane = t.panel.h * row;
   const std::int64_t skip_d = view.single_d ? d.single_tap * d.step : 0;
   const std::int64_t skip_h = view.single_h ? h.single_tap * h.step : 0;
-  const std::int64_t point_stride = block.tile_count() * t.ld();
+  const std::int64_t planes = t.planes(block.tiles.d);
+  const std::int64_t point_stride = planes * block.tiles.h * block.tiles.w * t.ld();
   const auto on_d = view.single_d ? copy_[0] : input_[0];
   const auto on_h = view.single_h ? copy_[1] : input_[1];
-  float* const after_d = lines;  // [point d][tile d][h][column]
   for_each_group(block, [&](std::int64_t tw, std::int64_t count) {
     const std::int64_t columns = w.columns(count) * lanes;
+    // Of planes [first, first + count), points of d by tiles along d: their points of h, [plane][point h][tile h][column],
+    // and from there those of w.
+    const auto on_h_and_w = [&](const float* source, std::int64_t source_row, std::int64_t source_plane, std::int64_t first,
+                                std::int64_t count_d, float* after_h) {
+      for (std::int64_t th = 0; th < block.tiles.h; ++th) {
+        on_h({.source = source + (place(1, block, th) + skip_h) * source_row,
+              .source_step = h.step * source_row,
+              .source_outer = source_plane,
+              .source_inner = lanes,
+              .target = after_h + th * columns,
+              .target_step = block.tiles.h * columns,
+              .target_outer = nh * block.tiles.h * columns,
+              .target_inner = lanes,
+              .outer = count_d,
+              .inner = w.columns(count)});
+      }
+      for (std::int64_t i = 0; i < count_d * block.tiles.h; ++i) {
+        const std::int64_t plane_d = first + i / block.tiles.h, th = i % block.tiles.h;
+        const std::int64_t pd = plane_d / planes, td = plane_d % planes;
+        const std::int64_t tile = (td * block.tiles.h + th) * block.tiles.w + tw;
+        kernels::LinesArgs on_w{.source = after_h + (i / block.tiles.h * nh * block.tiles.h + th) * columns,
+                                .source_step = w.step * lanes,
+                                .source_outer = block.tiles.h * columns,
+                                .source_inner = w.spacing() * lanes,
+                                .target = points + pd * nh * t.points_w() * point_stride + tile * t.ld() + v * lanes,
+                                .target_step = point_stride,
+                                .target_outer = t.points_w() * point_stride,
+                                .target_inner = t.ld(),
+                                .outer = nh,
+                                .inner = count};
+        if (w.has(false)) input_[2](on_w);
+        if (w.has(true)) {
+          on_w.source += w.single_tap * on_w.source_step;
+          on_w.target += t.first_point_w(true) * point_stride;
+          copy_[2](on_w);
+        }
+      }
+    };
+    if (d.summed) {
+      const float* const from = panel + place(2, block, tw) * lanes;
+      for (std::int64_t td = 0; td < planes; ++td) on_h_and_w(from + td * plane, row, 0, td, 1, lines);
+      return;
+    }
     const std::int64_t volume = t.panel.h * columns;
-    float* const after_h = after_d + nd * block.tiles.d * volume;  // [point d][tile d][point h][tile h][column]
-    for (std::int64_t td = 0; td < block.tiles.d; ++td) {
+    float* const after_d = lines;  // [point d][tile d][h][column]
+    for (std::int64_t td = 0; td < planes; ++td) {
       on_d({.source = panel + (place(0, block, td) + skip_d) * plane + place(2, block, tw) * lanes,
             .source_step = d.step * plane,
             .source_outer = row,
             .source_inner = lanes,
             .target = after_d + td * volume,
-            .target_step = block.tiles.d * volume,
+            .target_step = planes * volume,
             .target_outer = columns,
             .target_inner = lanes,
             .outer = t.panel.h,
             .inner = w.columns(count)});
     }
-    for (std::int64_t th = 0; th < block.tiles.h; ++th) {
-      on_h({.source = after_d + (place(1, block, th) + skip_h) * columns,
-            .source_step = h.step * columns,
-            .source_outer = volume,
-            .source_inner = lanes,
-            .target = after_h + th * columns,
-            .target_step = block.tiles.h * columns,
-            .target_outer = nh * block.tiles.h * columns,
-            .target_inner = lanes,
-            .outer = nd * block.tiles.d,
-            .inner = w.columns(count)});
-    }
-    for (std::int64_t i = 0; i < nd * block.tiles.d * block.tiles.h; ++i) {
-      const std::int64_t th = i % block.tiles.h, td = i / block.tiles.h % block.tiles.d;
-      const std::int64_t pd = i / block.tiles.h / block.tiles.d;
-      const std::int64_t tile = (td * block.tiles.h + th) * block.tiles.w + tw;
-      kernels::LinesArgs on_w{.source = after_h + ((pd * block.tiles.d + td) * nh * block.tiles.h + th) * columns,
-                              .source_step = w.step * lanes,
-                              .source_outer = block.tiles.h * columns,
-                              .source_inner = w.spacing() * lanes,
-                              .target = points + pd * nh * t.points_w() * point_stride + tile * t.ld() + v * lanes,
-                              .target_step = point_stride,
-                              .target_outer = t.points_w() * point_stride,
-                              .target_inner = t.ld(),
-                              .outer = nh,
-                              .inner = count};
-      if (w.has(false)) input_[2](on_w);
-      if (w.has(true)) {
-        on_w.source += w.single_tap * on_w.source_step;
-        on_w.target += t.first_point_w(true) * point_stride;
-        copy_[2](on_w);
-      }
-    }
+    on_h_and_w(after_d, columns, volume, 0, nd * planes, after_d + nd * planes * volume);
   });
 }
 

@@ -12,7 +12,7 @@ namespace convt3d {
 
 /// A block of tiles of one volume and group.
 struct WinogradBlock {
-  std::int64_t n, group;
+  std::int64_t n = 0, group = 0;
   Extent3 first_tile, tiles;
   Extent3 first_cell;  ///< absolute
 

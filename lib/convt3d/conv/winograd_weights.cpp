@@ -7,6 +7,28 @@
 
 namespace convt3d {
 
+/// What the transforms of one kernel are made in: its taps, and those after G on w, on h and on d.
+struct WinogradWeights::Lines {
+  std::vector<double> taps, after_w, after_h, points;
+
+  Lines(const WinogradTiling& tiling, std::int64_t point_count)
+      : taps(static_cast<std::size_t>(most(tiling, 0))),
+        after_w(static_cast<std::size_t>(most(tiling, 1))),
+        after_h(static_cast<std::size_t>(most(tiling, 2))),
+        points(static_cast<std::size_t>(point_count)) {}
+
+ private:
+  /// Elements where the last `transformed` axes have points, the others taps.
+  static std::int64_t most(const WinogradTiling& tiling, int transformed) {
+    std::int64_t product = 1;
+    for (int a = 0; a < 3; ++a) {
+      const WinogradAxis& axis = tiling.axes[static_cast<std::size_t>(a)];
+      product *= axis.summed ? axis.cells.shifts() : a < 3 - transformed ? axis.scheme.taps : axis.scheme.points();
+    }
+    return product;
+  }
+};
+
 WinogradWeights::WinogradWeights(const Problem& problem, const WinogradTiling& tiling, int threads, const float* weight,
                                  const float* bias)
     : problem_(problem),
@@ -14,7 +36,7 @@ WinogradWeights::WinogradWeights(const Problem& problem, const WinogradTiling& t
       packed_(static_cast<std::size_t>(winograd_weights_size(problem, tiling)) * sizeof(float)) {
   const WinogradTiling& t = tiling_;
   const std::array schemes = {t.axes[0].scheme, t.axes[1].scheme, t.axes[2].scheme};
-  most_input_ = winograd_most_input(schemes, t.ci, weight, weight_size(problem));
+  most_input_ = winograd_most_input(schemes, t.terms(), weight, weight_size(problem));
   for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) columns_.push_back(winograd_columns(t, chunk));
   std::int64_t offset = 0;
   for (std::int64_t group = 0; group < problem.groups; ++group) {
@@ -22,8 +44,7 @@ WinogradWeights::WinogradWeights(const Problem& problem, const WinogradTiling& t
       for (std::int64_t rd = 0; rd < t.axes[0].cells.stride; ++rd) {
         for (std::int64_t rh = 0; rh < t.axes[1].cells.stride; ++rh) {
           units_.push_back({group, chunk, rd, rh, offset});
-          const std::int64_t points_dh =
-              t.axes[0].points(t.axes[0].is_single(rd)) * t.axes[1].points(t.axes[1].is_single(rh));
+          const std::int64_t points_dh = t.axes[0].products(rd) * t.axes[1].products(rh);
           for (const WinogradColumns& c : columns(chunk)) {
             offset += points_dh * t.axes[2].points(c.single) * t.ci * static_cast<std::int64_t>(c.entries.size()) * t.lanes;
           }
@@ -55,23 +76,23 @@ const float* WinogradWeights::bias(std::int64_t group, std::int64_t co_vector) c
 void WinogradWeights::pack_unit(const float* weight, const Unit& unit) {
   const WinogradTiling& t = tiling_;
   const std::int64_t kernel = problem_.kernel.d * problem_.kernel.h * problem_.kernel.w;
-  const std::int64_t nd = t.axes[0].points(t.axes[0].is_single(unit.rd));
-  const std::int64_t points_dh = nd * t.axes[1].points(t.axes[1].is_single(unit.rh));
+  const std::int64_t nd = t.axes[0].products(unit.rd);
+  const std::int64_t points_dh = nd * t.axes[1].products(unit.rh);
   float* target = static_cast<float*>(packed_.data()) + unit.offset;
   for (const WinogradColumns& c : columns(unit.chunk)) {
     const auto nr = static_cast<std::int64_t>(c.entries.size());
-    std::vector<double> points(static_cast<std::size_t>(points_dh * t.axes[2].points(c.single)));
-    const auto count = static_cast<std::int64_t>(points.size());
+    const std::int64_t count = points_dh * t.axes[2].points(c.single);
+    Lines lines(t, count);
     for (std::int64_t ci = 0; ci < t.ci; ++ci) {
       for (std::int64_t j = 0; j < nr * t.lanes; ++j) {
         const auto [vector, rw] = c.entries[static_cast<std::size_t>(j / t.lanes)];
         const std::int64_t co = (unit.chunk * t.chunk_vectors + vector) * t.lanes + j % t.lanes;
         const bool real = co < t.co;
-        if (real) transform(weight + ((unit.group * t.ci + ci) * t.co + co) * kernel, {unit.rd, unit.rh, rw}, points);
+        if (real) transform(weight + ((unit.group * t.ci + ci) * t.co + co) * kernel, {unit.rd, unit.rh, rw}, lines);
         for (std::int64_t i = 0; i < count; ++i) {  // points of d are neighbours
           const std::int64_t point = i % nd * (count / nd) + i / nd;
           target[(i * t.ci + ci) * nr * t.lanes + j] =
-              real ? static_cast<float>(points[static_cast<std::size_t>(point)]) : 0.0F;
+              real ? static_cast<float>(lines.points[static_cast<std::size_t>(point)]) : 0.0F;
         }
       }
     }
@@ -80,19 +101,15 @@ void WinogradWeights::pack_unit(const float* weight, const Unit& unit) {
 }
 
 /// The points of one kernel's taps for residues (rd, rh, rw): G on w, then h, then d.
-void WinogradWeights::transform(const float* kernel, const std::array<std::int64_t, 3>& residues,
-                                std::vector<double>& points) const {
+void WinogradWeights::transform(const float* kernel, const std::array<std::int64_t, 3>& residues, Lines& lines) const {
   std::array<std::int64_t, 3> taps{};
   std::array<std::int64_t, 3> n{};
   for (std::size_t a = 0; a < 3; ++a) {
     const WinogradAxis& axis = tiling_.axes[a];
-    taps[a] = axis.is_single(residues[a]) ? 1 : axis.scheme.taps;
-    n[a] = axis.points(axis.is_single(residues[a]));
+    n[a] = axis.products(residues[a]);
+    taps[a] = axis.summed ? n[a] : axis.is_single(residues[a]) ? 1 : axis.scheme.taps;
   }
-  constexpr std::size_t kMost = 6 * 6 * 6;
-  std::array<double, kMost> source{};
-  std::array<double, kMost> after_w{};
-  std::array<double, kMost> after_h{};
+  auto& [source, after_w, after_h, points] = lines;
   for (std::int64_t i = 0; i < taps[0] * taps[1] * taps[2]; ++i) {
     const std::int64_t td = kernel_index(0, residues[0], i / (taps[1] * taps[2]));
     const std::int64_t th = kernel_index(1, residues[1], i / taps[2] % taps[1]);
@@ -118,16 +135,21 @@ void WinogradWeights::transform(const float* kernel, const std::array<std::int64
 void WinogradWeights::transform_line(std::size_t axis, std::int64_t residue, const double* taps, std::int64_t tap_stride,
                                      double* points, std::int64_t point_stride) const {
   const WinogradAxis& a = tiling_.axes[axis];
-  if (a.is_single(residue)) {
+  if (a.summed) {
+    const std::int64_t count = a.products(residue);
+    for (std::int64_t i = 0; i < count; ++i) points[i * point_stride] = taps[i * tap_stride];
+  } else if (a.is_single(residue)) {
     for (int i = 0; i < a.scheme.outputs; ++i) points[i * point_stride] = taps[0];
   } else {
     kernels::winograd_weights(a.scheme, taps, tap_stride, points, point_stride);
   }
 }
 
-/// Kernel index of a residue's tap, or -1: a single residue's only tap is at single_tap.
+/// Kernel index of a residue's tap, or -1. Of a summed axis those that there are count; a single residue's only tap is at
+/// single_tap.
 std::int64_t WinogradWeights::kernel_index(std::size_t axis, std::int64_t residue, std::int64_t tap) const {
   const WinogradAxis& a = tiling_.axes[axis];
+  if (a.summed) return a.kernel_index(residue, a.shifts[static_cast<std::size_t>(residue)][static_cast<std::size_t>(tap)]);
   return a.kernel_index(residue, a.is_single(residue) ? a.single_tap : tap);
 }
 

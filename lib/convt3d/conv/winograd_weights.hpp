@@ -27,13 +27,14 @@ class WinogradWeights {
   const std::vector<WinogradColumns>& columns(std::int64_t chunk) const { return columns_[static_cast<std::size_t>(chunk)]; }
 
  private:
+  struct Lines;
   struct Unit {
     std::int64_t group, chunk, rd, rh;
     std::int64_t offset;  ///< in packed_
   };
 
   void pack_unit(const float* weight, const Unit& unit);
-  void transform(const float* kernel, const std::array<std::int64_t, 3>& residues, std::vector<double>& points) const;
+  void transform(const float* kernel, const std::array<std::int64_t, 3>& residues, Lines& lines) const;
   void transform_line(std::size_t axis, std::int64_t residue, const double* taps, std::int64_t tap_stride, double* points,
                       std::int64_t point_stride) const;
   std::int64_t kernel_index(std::size_t axis, std::int64_t residue, std::int64_t tap) const;

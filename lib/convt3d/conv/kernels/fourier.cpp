@@ -8,13 +8,18 @@
 // sines the other. The way back is the same in reverse.
 //
 // For a correlation y[j] = Σ_k x[j+k] g[k], Y = X H with H = Σ_k g[k] e^(iθk). Of the twelve y those wrap around that reach
-// past the last x; the first 13 - taps do not, and are kept. The factor of the way back, 1/12 for the real points and 2/12
-// for the others, which stand for their conjugates too, is in H.
+// past the last x; the first 13 - taps do not, and are kept. More of them are right where what lies past the last x is zero
+// and so are the first x, in whose place they read. The factor of the way back, 1/12 for the real points and 2/12 for the
+// others, which stand for their conjugates too, is in H.
+//
+// A complex product X H takes four real ones; or three, of a triple of points each:
+//   a = (Re X + Im X) Re H,   b = Re X (Im H - Re H),   c = Im X (Re H + Im H);   Re XH = a - c,   Im XH = a + b.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "convt3d/conv/kernels/fourier.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <array>
 #include <cstdint>
 
 #include "convt3d/conv/kernels/kernels.hpp"
@@ -113,14 +118,46 @@ void input_lines(const LinesArgs& args) {
   });
 }
 
-template <int outputs>
+/// Inputs to triples.
+void input_triples(const LinesArgs& args) {
+  const Tag d;
+  for_each_line(args, [&](const float* source, float* target) {
+    V x[12], points[12];
+#pragma GCC unroll 16
+    for (int j = 0; j < 12; ++j) x[j] = hn::LoadU(d, source + j * args.source_step);
+    forward(x, points);
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; ++j) hn::StoreU(points[j], d, target + j * args.target_step);
+#pragma GCC unroll 8
+    for (int k = 1; k <= 5; ++k) {
+      float* const triple = target + (3 * k - 1) * args.target_step;
+      hn::StoreU(hn::Add(points[2 * k], points[2 * k + 1]), d, triple);
+      hn::StoreU(points[2 * k], d, triple + args.target_step);
+      hn::StoreU(points[2 * k + 1], d, triple + 2 * args.target_step);
+    }
+  });
+}
+
+template <int outputs, bool triples>
 void output_lines(const LinesArgs& args) {
   const Tag d;
   const V init = args.init != nullptr ? hn::LoadU(d, args.init) : hn::Zero(d);
   for_each_line(args, [&](const float* source, float* target) {
+    const auto load = [&](int j) { return hn::LoadU(d, source + j * args.source_step); };
     V points[12], y[12];
-#pragma GCC unroll 16
-    for (int j = 0; j < 12; ++j) points[j] = hn::LoadU(d, source + j * args.source_step);
+    points[0] = load(0);
+    points[1] = load(1);
+#pragma GCC unroll 8
+    for (int k = 1; k <= 5; ++k) {
+      if constexpr (triples) {
+        const V both = load(3 * k - 1);
+        points[2 * k] = hn::Sub(both, load(3 * k + 1));
+        points[2 * k + 1] = hn::Add(both, load(3 * k));
+      } else {
+        points[2 * k] = load(2 * k);
+        points[2 * k + 1] = load(2 * k + 1);
+      }
+    }
     backward(points, y);
 #pragma GCC unroll 16
     for (int j = 0; j < outputs; ++j) hn::StoreU(hn::Add(y[j], init), d, target + j * args.target_step);
@@ -164,15 +201,28 @@ void join_lines(const QuadArgs& args) {
 
 }  // namespace
 
-inline LinesFn fourier_lines(int outputs, bool input) {
-  switch (outputs) {
-    case 10: return input ? input_lines<10> : output_lines<10>;
-    case 9: return input ? input_lines<9> : output_lines<9>;
-    case 8: return input ? input_lines<8> : output_lines<8>;
-    case 7: return input ? input_lines<7> : output_lines<7>;
-    case 6: return input ? input_lines<6> : output_lines<6>;
-    case 5: return input ? input_lines<5> : output_lines<5>;
-    default: return input ? input_lines<4> : output_lines<4>;
+/// The outputs of a scheme of nine taps are the fewest.
+template <bool triples, int outputs = kFourierInputs>
+LinesFn output_of(int wanted) {
+  if constexpr (outputs == kFourierInputs - 8) {
+    return output_lines<outputs, triples>;
+  } else {
+    return wanted == outputs ? output_lines<outputs, triples> : output_of<triples, outputs - 1>(wanted);
+  }
+}
+inline LinesFn fourier_output_of(WinogradScheme scheme) {
+  return scheme.triples ? output_of<true>(scheme.outputs) : output_of<false>(scheme.outputs);
+}
+inline LinesFn fourier_input_of(WinogradScheme scheme) {
+  if (scheme.triples) return input_triples;
+  switch (scheme.outputs) {
+    case 10: return input_lines<10>;
+    case 9: return input_lines<9>;
+    case 8: return input_lines<8>;
+    case 7: return input_lines<7>;
+    case 6: return input_lines<6>;
+    case 5: return input_lines<5>;
+    default: return input_lines<4>;
   }
 }
 inline constexpr QuadFn kSplit = split_lines;
@@ -186,27 +236,58 @@ HWY_AFTER_NAMESPACE();
 
 namespace convt3d::kernels {
 
-LinesFn fourier_input(Isa isa, int outputs){CONVT3D_FOR_ISA(isa, fourier_lines(outputs, true))} LinesFn
-    fourier_output(Isa isa, int outputs){CONVT3D_FOR_ISA(isa, fourier_lines(outputs, false))} QuadFn
+LinesFn fourier_input(Isa isa, WinogradScheme scheme){CONVT3D_FOR_ISA(isa, fourier_input_of(scheme))} LinesFn
+    fourier_output(Isa isa, WinogradScheme scheme){CONVT3D_FOR_ISA(isa, fourier_output_of(scheme))} QuadFn
     split_frequencies(Isa isa){CONVT3D_FOR_ISA(isa, kSplit)} QuadFn join_frequencies(Isa isa) {
   CONVT3D_FOR_ISA(isa, kJoin)
 }
 
-void fourier_weights(int taps, const double* weights, std::int64_t weight_stride, double* points,
-                     std::int64_t point_stride) {
-  constexpr double kSin60Exact = 0.86602540378443864676;
-  constexpr double kCos[kFourierPoints] = {1,  kSin60Exact,  0.5,  0, -0.5, -kSin60Exact,
-                                           -1, -kSin60Exact, -0.5, 0, 0.5,  kSin60Exact};
-  for (int point = 0; point < kFourierPoints; ++point) {
-    const bool real = point < 2;
-    const int frequency = real ? 6 * point : point / 2;
-    double sum = 0;
-    for (int k = 0; k < taps; ++k) {
-      const bool sine = !real && point % 2 == 1;  // three places behind its cosine
-      sum += weights[k * weight_stride] * kCos[(frequency * k + (sine ? 9 : 0)) % kFourierPoints];
+namespace {
+
+constexpr int kMostTaps = 9;
+
+/// G, for up to kMostTaps taps: a row for each point.
+template <int points>
+struct WeightMatrix {
+  std::array<std::array<double, kMostTaps>, points> g{};
+
+  constexpr WeightMatrix() {
+    constexpr double kSin60Exact = 0.86602540378443864676;
+    constexpr double kCos[kFourierInputs] = {1,  kSin60Exact,  0.5,  0, -0.5, -kSin60Exact,
+                                             -1, -kSin60Exact, -0.5, 0, 0.5,  kSin60Exact};
+    for (int k = 0; k < kMostTaps; ++k) {
+      const auto cosine = [&](int frequency) { return kCos[frequency * k % kFourierInputs] / kFourierInputs; };
+      const auto sine = [&](int frequency) { return kCos[(frequency * k + 9) % kFourierInputs] / kFourierInputs; };
+      int row = 0;
+      g[row++][k] = cosine(0);
+      g[row++][k] = cosine(6);
+      for (int frequency = 1; frequency <= 5; ++frequency) {
+        const double re = 2 * cosine(frequency), im = 2 * sine(frequency);
+        g[row++][k] = re;
+        g[row++][k] = points == kFourierTriplePoints ? im - re : im;
+        if (points == kFourierTriplePoints) g[row++][k] = re + im;
+      }
     }
-    points[point * point_stride] = sum * (real ? 1 : 2) / kFourierPoints;
   }
+};
+
+template <int points>
+void transform_weights(int taps, const double* weights, std::int64_t weight_stride, double* target,
+                       std::int64_t point_stride) {
+  static constexpr WeightMatrix<points> kMatrix;
+  for (int point = 0; point < points; ++point) {
+    double sum = 0;
+    for (int k = 0; k < taps; ++k) sum += weights[k * weight_stride] * kMatrix.g[point][k];
+    target[point * point_stride] = sum;
+  }
+}
+
+}  // namespace
+
+void fourier_weights(WinogradScheme scheme, const double* taps, std::int64_t tap_stride, double* points,
+                     std::int64_t point_stride) {
+  const auto transform = scheme.triples ? transform_weights<kFourierTriplePoints> : transform_weights<kFourierInputs>;
+  transform(scheme.taps, taps, tap_stride, points, point_stride);
 }
 
 }  // namespace convt3d::kernels

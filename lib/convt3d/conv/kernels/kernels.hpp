@@ -307,15 +307,22 @@ struct LinesArgs {
 };
 using LinesFn = void (*)(const LinesArgs&);
 
+inline constexpr int kFourierInputs = 12;
+inline constexpr int kFourierTriplePoints = 17;
+
 /// Winograd's F(outputs, taps): from `outputs + taps - 1` inputs, as many products. {1, 1} is the identity. Or a real
-/// Fourier transform of outputs + taps - 1 = kFourierPoints elements (kernels/fourier.cpp), whose points beyond the first
-/// two are pairs of a real and an imaginary part.
+/// Fourier transform of kFourierInputs elements (kernels/fourier.cpp), whose points beyond the first two are pairs of a real
+/// and an imaginary part, which take complex products; with `triples` three points each, whose products are real. More than
+/// kFourierInputs - taps + 1 outputs are right only where both what they read past the last input and as many of the first
+/// inputs are zero.
 struct WinogradScheme {
   int outputs = 1;
   int taps = 1;
   bool fourier = false;
+  bool triples = false;
 
-  int points() const { return outputs + taps - 1; }
+  int inputs() const { return fourier ? kFourierInputs : outputs + taps - 1; }
+  int points() const { return triples ? kFourierTriplePoints : inputs(); }
   friend bool operator==(const WinogradScheme&, const WinogradScheme&) = default;
 };
 
@@ -324,8 +331,6 @@ inline constexpr WinogradScheme kWinogradSchemes[] = {{1, 1}, {2, 2}, {3, 2}, {4
                                                       {3, 3}, {4, 3}, {2, 4}, {3, 4}, {2, 5}};
 inline constexpr WinogradScheme kFourierSchemes[] = {{10, 3, true}, {9, 4, true}, {8, 5, true}, {7, 6, true},
                                                      {6, 7, true},  {5, 8, true}, {4, 9, true}};
-inline constexpr int kFourierPoints = 12;
-inline constexpr int kMostWinogradPoints = 12;
 
 /// How much the transforms can enlarge: the greatest sum of magnitudes in a row of Bᵀ, of G and of Aᵀ.
 struct WinogradNorms {
@@ -333,7 +338,7 @@ struct WinogradNorms {
 };
 WinogradNorms winograd_norms(WinogradScheme scheme);
 
-/// points() inputs to points() points (Bᵀ); points() products to `outputs` outputs (Aᵀ); `outputs` elements copied.
+/// inputs() inputs to points() points (Bᵀ); points() products to `outputs` outputs (Aᵀ); `outputs` elements copied.
 LinesFn winograd_input(Isa isa, WinogradScheme scheme);
 LinesFn winograd_output(Isa isa, WinogradScheme scheme);
 LinesFn copy_lines(Isa isa, int elements);
@@ -350,9 +355,10 @@ QuadFn split_frequencies(Isa isa);
 QuadFn join_frequencies(Isa isa);
 
 /// Those of Fourier schemes, which the functions above return as well.
-LinesFn fourier_input(Isa isa, int outputs);
-LinesFn fourier_output(Isa isa, int outputs);
-void fourier_weights(int taps, const double* weights, std::int64_t weight_stride, double* points, std::int64_t point_stride);
+LinesFn fourier_input(Isa isa, WinogradScheme scheme);
+LinesFn fourier_output(Isa isa, WinogradScheme scheme);
+void fourier_weights(WinogradScheme scheme, const double* taps, std::int64_t tap_stride, double* points,
+                     std::int64_t point_stride);
 
 /// `taps` weights to points() points (G), in double.
 void winograd_weights(WinogradScheme scheme, const double* taps, std::int64_t tap_stride, double* points,

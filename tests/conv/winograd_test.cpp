@@ -1,0 +1,123 @@
+// Winograd over channels: which transforms are taken, and Fourier transforms that go around. That its results are right on
+// everything else is what the sweeps over all algorithms test.
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "support/run.hpp"
+#include "support/sweep.hpp"
+
+namespace testing_support {
+namespace {
+
+using convt3d::Isa;
+using convt3d::Problem;
+
+/// The schemes on d, h and w: "F(4, 3) x F(4, 3) x F(4, 3)".
+std::string schemes_of(const Problem& problem, Isa isa = Isa::kAvx512) {
+  const std::string tiles = plan_of(problem, {isa, "winograd"}, 1).tiles;
+  return tiles.substr(0, tiles.find(", blocks"));
+}
+
+std::string schemes_of(const convt3d::ConvTranspose3dOptions& options, const convt3d::Extent3& input) {
+  return schemes_of(convt3d::make_problem(options, 1, input));
+}
+
+TEST(Winograd, TransformsUpToNineTaps) {
+  const auto schemes_for = [](std::int64_t taps) {
+    return schemes_of({.in_channels = 32, .out_channels = 32, .kernel_size = {1, 1, taps}}, {8, 8, 60});
+  };
+  EXPECT_EQ(schemes_for(3), "sum x F(1, 1) x F(4, 3)");
+  EXPECT_EQ(schemes_for(6), "sum x F(1, 1) x DFT(7, 6)");
+  EXPECT_EQ(schemes_for(7), "sum x F(1, 1) x DFT(6, 7)");
+  EXPECT_EQ(schemes_for(8), "sum x F(1, 1) x DFT(5, 8)");
+  EXPECT_EQ(schemes_for(9), "sum x F(1, 1) x DFT(4, 9)");
+  EXPECT_THROW(schemes_for(10), convt3d::Error);
+}
+
+/// Transforms on d multiply the weights' points by more than they save of the products where tiles are few.
+TEST(Winograd, SumsUpTapsOnDWhereThatIsLess) {
+  EXPECT_EQ(schemes_of({.in_channels = 64, .out_channels = 64, .kernel_size = 3, .padding = 1}, 64),
+            "F(4, 3) x F(4, 3) x F(4, 3)");
+  EXPECT_EQ(schemes_of({.in_channels = 64, .out_channels = 64, .kernel_size = 7, .padding = 3}, 24),
+            "sum x DFT(6, 7) x DFT(6, 7)");
+  // Taps that do not line up can be summed, more than nine as well.
+  EXPECT_EQ(schemes_of(problem_of(named_problem("taps_uneven_on_d"))).substr(0, 3), "sum");
+  EXPECT_EQ(schemes_of(problem_of(named_problem("taps_many_on_d"))).substr(0, 3), "sum");
+}
+
+/// On h and w there are zeros enough at both ends for the whole axis to be one tile, or not.
+TEST(Winograd, GoesAroundWhereAVolumeIsShort) {
+  EXPECT_EQ(schemes_of(problem_of(named_problem("taps_around"))), "sum x DFT(8, 7) x DFT(9, 7)");
+  EXPECT_EQ(schemes_of(problem_of(named_problem("taps_around_whole"))), "sum x DFT(12, 6) x DFT(12, 9)");
+  EXPECT_EQ(schemes_of(problem_of(named_problem("taps_not_around"))), "sum x DFT(6, 7) x DFT(7, 6)");
+}
+
+/// Layers of one axis, whose phases have 6 to 9 taps, around the limit at the one end and at the other.
+std::vector<NamedProblem> layers_around_the_limit() {
+  std::vector<NamedProblem> layers;
+  for (const std::int64_t stride : {1, 2}) {
+    for (std::int64_t kernel = 6 * stride - (stride - 1); kernel <= 9 * stride; ++kernel) {
+      for (std::int64_t padding = 0; padding < kernel; padding += stride == 1 ? 1 : 3) {
+        for (std::int64_t output_padding = 0; output_padding < stride; ++output_padding) {
+          for (std::int64_t input = 2; input <= 13; ++input) {
+            if ((input - 1) * stride + kernel + output_padding - 2 * padding < 1) continue;
+            layers.push_back({"",
+                              {.in_channels = 4,
+                               .out_channels = 4,
+                               .kernel_size = {1, 1, kernel},
+                               .stride = {1, 1, stride},
+                               .padding = {0, 0, padding},
+                               .output_padding = {0, 0, output_padding}},
+                              {1, 2, input}});
+          }
+        }
+      }
+    }
+  }
+  return layers;
+}
+
+TEST(Winograd, GoesAroundForNoOutputThatReadsWhatIsNotZero) {
+  std::set<std::string> schemes;
+  for (const NamedProblem& named : layers_around_the_limit()) {
+    const Problem problem = problem_of(named);
+    const Arrays<float> arrays = normal_arrays<float>(problem, 22);
+    const std::vector<double> expected = run_reference(reference_layer(named), arrays);
+    for (const Isa isa : convt3d::available_isas()) {
+      if (isa == Isa::kBaseline) continue;
+      schemes.insert(schemes_of(problem, isa));
+      EXPECT_LE(deviation(run(problem, arrays, {isa, "winograd"}), expected).relative_l2, kAllowed<float>.relative_l2)
+          << schemes_of(problem, isa) << " for " << to_string(problem) << " on " << convt3d::name_of(isa);
+    }
+  }
+  for (const char* most : {"DFT(12, 6)", "DFT(12, 7)", "DFT(12, 8)", "DFT(12, 9)", "DFT(7, 6)", "DFT(5, 9)"})
+    EXPECT_TRUE(schemes.contains("sum x F(1, 1) x " + std::string(most))) << most;
+}
+
+/// Sums of thousands of terms, over channels and taps on d: in parts, which keep the bound.
+TEST(Winograd, KeepsTheBoundForManyChannelsAndTaps) {
+  const std::vector<NamedProblem> cases = {
+      {"k4", {.in_channels = 128, .out_channels = 16, .kernel_size = 4}, {9, 9, 10}},
+      {"k5", {.in_channels = 160, .out_channels = 16, .kernel_size = 5, .padding = 2}, {8, 7, 9}},
+      {"k7", {.in_channels = 96, .out_channels = 16, .kernel_size = 7, .padding = 3}, {7, 9, 8}},
+      {"k9", {.in_channels = 64, .out_channels = 16, .kernel_size = {4, 9, 9}, .padding = {1, 4, 4}}, {6, 6, 14}},
+  };
+  for (const NamedProblem& named : cases) {
+    const Problem problem = problem_of(named);
+    const Arrays<float> arrays = normal_arrays<float>(problem, 21);
+    const std::vector<double> expected = run_reference(reference_layer(named), arrays);
+    for (const Isa isa : convt3d::available_isas()) {
+      if (isa == Isa::kBaseline) continue;
+      const Deviation found = deviation(run(problem, arrays, {isa, "winograd"}), expected);
+      EXPECT_LE(found.relative_l2, kAllowed<float>.relative_l2)
+          << schemes_of(problem, isa) << " for " << named.name << " on " << convt3d::name_of(isa);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace testing_support
