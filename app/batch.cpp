@@ -22,8 +22,8 @@ namespace convt3d::app {
 namespace {
 
 /// What the program and its libraries hold when a run begins: 10 MiB on Debian 12, and room for the threads' stacks and
-/// heaps, 4 to 7 MiB.
-constexpr std::int64_t kProgramBytes = 18 << 20;
+/// heaps, 4 to 8 MiB.
+constexpr std::int64_t kProgramBytes = 20 << 20;
 
 /// What jobs that overlap may hold together where no bound is given. Larger ones gain little: their own stages overlap.
 constexpr std::int64_t kInFlightBytes = std::int64_t{1} << 30;
