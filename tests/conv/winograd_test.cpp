@@ -54,29 +54,37 @@ TEST(Winograd, GoesAroundWhereAVolumeIsShort) {
   EXPECT_EQ(schemes_of(problem_of(named_problem("taps_around"))), "sum x DFT(8, 7) x DFT(9, 7)");
   EXPECT_EQ(schemes_of(problem_of(named_problem("taps_around_whole"))), "sum x DFT(12, 6) x DFT(12, 9)");
   EXPECT_EQ(schemes_of(problem_of(named_problem("taps_not_around"))), "sum x DFT(6, 7) x DFT(7, 6)");
+  // Each of two tiles takes every second voxel.
+  EXPECT_EQ(schemes_of({.in_channels = 8, .out_channels = 8, .kernel_size = {1, 1, 7}, .dilation = {1, 1, 2}}, {2, 2, 11}),
+            "sum x F(1, 1) x DFT(12, 7)");
 }
 
-/// Layers of one axis, whose phases have 6 to 9 taps, around the limit at the one end and at the other.
+/// Layers of one axis, whose phases have 6 to 9 taps, around the limit at the one end and at the other; strided, or dilated.
 std::vector<NamedProblem> layers_around_the_limit() {
   std::vector<NamedProblem> layers;
-  for (const std::int64_t stride : {1, 2}) {
-    for (std::int64_t kernel = 6 * stride - (stride - 1); kernel <= 9 * stride; ++kernel) {
-      for (std::int64_t padding = 0; padding < kernel; padding += stride == 1 ? 1 : 3) {
-        for (std::int64_t output_padding = 0; output_padding < stride; ++output_padding) {
-          for (std::int64_t input = 2; input <= 13; ++input) {
-            if ((input - 1) * stride + kernel + output_padding - 2 * padding < 1) continue;
-            layers.push_back({"",
-                              {.in_channels = 4,
-                               .out_channels = 4,
-                               .kernel_size = {1, 1, kernel},
-                               .stride = {1, 1, stride},
-                               .padding = {0, 0, padding},
-                               .output_padding = {0, 0, output_padding}},
-                              {1, 2, input}});
-          }
-        }
+  const auto append = [&](std::int64_t stride, std::int64_t dilation, std::int64_t kernel, std::int64_t padding) {
+    for (std::int64_t output_padding = 0; output_padding < stride; ++output_padding) {
+      for (std::int64_t input = 2; input <= 13 * dilation; ++input) {
+        if ((input - 1) * stride + dilation * (kernel - 1) + 1 + output_padding - 2 * padding < 1) continue;
+        layers.push_back({"",
+                          {.in_channels = 4,
+                           .out_channels = 4,
+                           .kernel_size = {1, 1, kernel},
+                           .stride = {1, 1, stride},
+                           .padding = {0, 0, padding},
+                           .output_padding = {0, 0, output_padding},
+                           .dilation = {1, 1, dilation}},
+                          {1, 2, input}});
       }
     }
+  };
+  for (std::int64_t kernel = 6; kernel <= 9; ++kernel) {
+    for (std::int64_t padding = 0; padding < kernel; ++padding) append(1, 1, kernel, padding);
+    for (const std::int64_t padding : {0, 3, 4, 9, 12}) append(1, 2, kernel, padding);
+    for (const std::int64_t padding : {0, 5, 7}) append(1, 3, kernel, padding);
+  }
+  for (std::int64_t kernel = 11; kernel <= 18; ++kernel) {
+    for (std::int64_t padding = 0; padding < kernel; padding += 3) append(2, 1, kernel, padding);
   }
   return layers;
 }

@@ -105,14 +105,18 @@ double choose_block(WinogradTiling& t, const Query& query) {
   return best;
 }
 
-/// Whether a Fourier transform's one tile may make all of an axis's outputs: those that read past its last input go around
-/// to its first ones, so there must be zeros at both ends.
+/// Cells of an axis that one tile would have, were there one for all, or one for each cell of a step.
+std::int64_t cells_in_one(const WinogradAxis& axis) { return ceil_div(axis.cells.cells(), axis.step); }
+
+/// Whether a Fourier transform's one tile may make so many outputs: those that read past its last input go around to its
+/// first ones, so there must be zeros at both ends. Of a step's tiles the last one has the fewest before its inputs, the
+/// first one the most behind its twelfth.
 bool may_wrap(const WinogradAxis& axis, int taps) {
   const CellAxis& cells = axis.cells;
   const std::int64_t first = cells.begin + cells.lowest;  // input of the first output's last tap
-  const std::int64_t around = cells.cells() + taps - 1 - kernels::kFourierInputs;
-  return axis.step == 1 && cells.cells() <= kernels::kFourierInputs && around <= -first &&
-         cells.input - first <= kernels::kFourierInputs;
+  const std::int64_t outputs = cells_in_one(axis), around = outputs + taps - 1 - kernels::kFourierInputs;
+  return outputs <= kernels::kFourierInputs && around <= floor_div(-first, axis.step) &&
+         first + kernels::kFourierInputs * axis.step >= cells.input;
 }
 
 /// Schemes worth trying on an axis whose longest residues have so many taps.
@@ -121,8 +125,8 @@ std::vector<WinogradScheme> channel_schemes_for(const WinogradAxis& axis, int ta
   if (taps < 4 || taps > 9) return schemes;
   const int outputs = kernels::kFourierInputs - taps + 1;
   schemes.push_back({.outputs = outputs, .taps = taps, .fourier = true, .triples = true});
-  if (const std::int64_t cells = axis.cells.cells(); cells > outputs && may_wrap(axis, taps)) {
-    schemes.push_back({.outputs = static_cast<int>(cells), .taps = taps, .fourier = true, .triples = true});
+  if (const std::int64_t all = cells_in_one(axis); all > outputs && may_wrap(axis, taps)) {
+    schemes.push_back({.outputs = static_cast<int>(all), .taps = taps, .fourier = true, .triples = true});
   }
   return schemes;
 }
