@@ -29,6 +29,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "convt3d/conv/algorithm.hpp"
@@ -338,8 +339,9 @@ const Answer& answer_to(const Query& query) {
   };
   thread_local Asked last;
   if (last.threads != query.threads || last.problem != query.problem || last.machine != query.machine) {
-    last = {.problem = query.problem, .machine = query.machine, .threads = query.threads, .answer = {}};
-    last.answer.tiling = winograd_tiling(query, last.answer.reason);
+    Asked next = {.problem = query.problem, .machine = query.machine, .threads = query.threads, .answer = {}};
+    next.answer.tiling = winograd_tiling(query, next.answer.reason);
+    last = std::move(next);
   }
   return last.answer;
 }

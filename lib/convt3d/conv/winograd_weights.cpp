@@ -82,6 +82,7 @@ void WinogradWeights::pack_unit(const float* weight, const Unit& unit) {
   for (const WinogradColumns& c : columns(unit.chunk)) {
     const auto nr = static_cast<std::int64_t>(c.entries.size());
     const std::int64_t count = points_dh * t.axes[2].points(c.single);
+    if (count == 0) continue;  // a residue without taps on d
     Lines lines(t, count);
     for (std::int64_t ci = 0; ci < t.ci; ++ci) {
       for (std::int64_t j = 0; j < nr * t.lanes; ++j) {
