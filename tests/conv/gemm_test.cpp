@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "convt3d/conv/options.hpp"
 #include "convt3d/conv/plan.hpp"
 #include "convt3d/conv/problem.hpp"
+#include "support/run.hpp"
 
 namespace testing_support {
 namespace {
@@ -50,6 +53,41 @@ TEST(Gemm, RefusesLayersOfMoreTapsOrNone) {
   EXPECT_EQ(reason_against({.in_channels = 4, .out_channels = 4, .kernel_size = 1, .padding = {0, 0, 1}}), "");
   EXPECT_EQ(reason_against({.in_channels = 4, .out_channels = 4, .kernel_size = 1, .stride = 3, .padding = {0, 7, 0}}),
             "no output has a tap");
+}
+
+/// Outputs that exceed the caches (of 64 KiB here) go past them, where channels begin with a line of cache: in volumes of
+/// whole lines and at addresses of lines. Others must not try.
+template <typename T>
+void expect_bits_of_direct(const Extent3& input, const convt3d::Epilogue& epilogue) {
+  const NamedProblem named = {"", {.in_channels = 5, .out_channels = 37, .kernel_size = 1}, input, 2};
+  const convt3d::Problem problem = problem_of(named, convt3d::dtype_of<T>());
+  const Arrays<T> arrays = normal_arrays<T>(problem, 31);
+  for (const convt3d::Isa isa : convt3d::available_isas()) {
+    const auto executor_for = [&](const char* algorithm) {
+      return convt3d::Executor(plan_of(problem, {isa, algorithm}, 2, 4 << 10), arrays.weight.data(), arrays.bias.data(),
+                               epilogue);
+    };
+    const std::vector<T> expected = run(executor_for("direct"), arrays.input);
+    const convt3d::Executor executor = executor_for("gemm");
+    for (std::int64_t off = 0; off < 2; ++off) {  // elements behind a line's beginning
+      std::vector<T> memory(expected.size() + 64 / sizeof(T) + 1, std::numeric_limits<T>::quiet_NaN());
+      T* output = memory.data();
+      while (reinterpret_cast<std::uintptr_t>(output) % 64 != 0) ++output;
+      output += off;
+      executor.run(input_view(problem, arrays.input.data()), output_view(problem, output));
+      EXPECT_TRUE(same_bits(std::vector<T>(output, output + expected.size()), expected))
+          << to_string(problem) << " on " << convt3d::name_of(isa) << ", " << off << " elements off";
+    }
+  }
+}
+
+TEST(Gemm, GoesPastTheCachesInWholeLines) {
+  const convt3d::Epilogue relu = {{.function = convt3d::Pointwise::Function::kLeakyRelu, .p = {0.25}}};
+  for (const Extent3& input : {Extent3{7, 8, 16}, Extent3{7, 9, 11}, Extent3{5, 10, 8}}) {
+    expect_bits_of_direct<float>(input, {});
+    expect_bits_of_direct<double>(input, {});
+    expect_bits_of_direct<float>(input, relu);
+  }
 }
 
 }  // namespace

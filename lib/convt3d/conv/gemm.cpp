@@ -74,6 +74,7 @@ class Gemm final : public Prepared {
     T* packed;                  ///< a strip's inputs, where its last vectors would go on behind the input
     T* kept;                    ///< results of the last strip, whose vectors may go on behind its last cell; or all
     T* row;                     ///< and these with the bias between them, then bias alone
+    bool stream;                ///< results go past the caches, but those that are kept
   };
 
   /// Planes of the input whose results are wanted.
@@ -129,6 +130,10 @@ class Gemm final : public Prepared {
     block.packed = scratch;
     block.kept = scratch + t.packed_size();
     block.row = block.kept + t.kept_size();
+    constexpr std::int64_t kLine = 64;
+    const auto at = reinterpret_cast<std::uintptr_t>(block.output);
+    const bool in_lines = at % kLine == 0 && block.output_stride * static_cast<std::int64_t>(sizeof(T)) % kLine == 0;
+    block.stream = args.stream && in_lines && t.chunks == 1 && epilogue_.empty();
     for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
       for (std::int64_t x = 0; x < block.cells; x += t.strip) run_strip(block, chunk, x);
     }
@@ -156,7 +161,8 @@ class Gemm final : public Prepared {
                        const std::int64_t row = set.first - block.first_channel;
                        return RowColumns<T>{.weights = weights_of(block.group, set) + c * set.count,
                                             .init = chunk == 0 ? bias_of(block.group * t.co + set.first) : nullptr,
-                                            .target = target + row * (keeps ? t.kept_pitch() : block.output_stride)};
+                                            .target = target + row * (keeps ? t.kept_pitch() : block.output_stride),
+                                            .stream = block.stream && !keeps};
                      });
   }
 

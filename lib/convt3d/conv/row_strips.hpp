@@ -21,12 +21,13 @@ struct RowStrip {
 };
 
 /// Where a set of columns has its weights, [channel][column], its initial values (null: what stands at the target), and its
-/// results.
+/// results; whether these go past the caches (RowProductArgs).
 template <typename T>
 struct RowColumns {
   const T* weights = nullptr;
   const T* init = nullptr;
   T* target = nullptr;
+  bool stream = false;
 };
 
 /// Products of strips, read where they lie, with sets of columns.
@@ -71,6 +72,7 @@ class RowStrips {
       args.init = columns.init;
       args.columns = static_cast<int>(set.count);
       args.target = columns.target;
+      args.stream = columns.stream;
       args.ahead_begin = strip.channels * i / count;
       args.ahead_end = args.ahead == nullptr ? args.ahead_begin : strip.channels * (i + 1) / count;
       row_product_(args);

@@ -66,7 +66,11 @@ void micro_kernel(const RowProductArgs<T>& args) {
 #pragma GCC unroll 16
     for (int v = 0; v < nv; ++v) {
       if (args.init == nullptr) acc[p][v] = hn::Add(acc[p][v], hn::LoadU(d, target + v * kLanes));
-      hn::StoreU(acc[p][v], d, target + v * kLanes);
+      if (args.stream) {
+        hn::Stream(acc[p][v], d, target + v * kLanes);
+      } else {
+        hn::StoreU(acc[p][v], d, target + v * kLanes);
+      }
     }
   }
 }

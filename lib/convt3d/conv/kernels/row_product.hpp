@@ -21,6 +21,7 @@ struct RowProductArgs {
   std::int64_t vectors = 1;  ///< 1 to row_vectors(columns)
   T* target = nullptr;
   std::int64_t target_stride = 0;
+  bool stream = false;  ///< past the caches: rows are aligned to lines, and nothing is added to
   /// What will be wanted next, as many cells of channel c at ahead + c*channel_stride: asked for meanwhile for channels
   /// [ahead_begin, ahead_end).
   const T* ahead = nullptr;
