@@ -9,7 +9,8 @@
 //    kernels/row_product.cpp). Over the inputs of a strip, which stay in L2, go all sets of columns, and ask meanwhile for
 //    those of the next strip: all rows are read side by side, a strip at a time, each as one stream.
 // 2. Very many channels of the input are taken in chunks, whose sums are added to the results.
-// 3. Where the layer has a stride or padding, a piece is whole rows of cells. Its results are kept, then laid into rows of
+// 3. Results that exceed the caches go past them from registers, where the rows of all channels begin with a line.
+// 4. Where the layer has a stride or padding, a piece is whole rows of cells. Its results are kept, then laid into rows of
 //    the output with the bias between them, and rows of bias between these rows and planes.
 #include <algorithm>
 #include <span>

@@ -1,7 +1,6 @@
 #include "convt3d/conv/winograd_tiling.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "convt3d/base/checked.hpp"
@@ -134,6 +133,7 @@ std::vector<WinogradScheme> channel_schemes_for(const WinogradAxis& axis, int ta
 /// Cells that the taps of an axis span.
 constexpr std::int64_t kMostShifts = 256;
 
+/// Those that its axes have.
 void set_views(WinogradTiling& t) {
   t.views.clear();
   for (const bool single_d : {false, true}) {
