@@ -78,6 +78,8 @@ WinogradRowsOutput::Places WinogradRowsOutput::place_rows(const Box3& box, const
       }
     }
   }
+  // Those of interleaved tiles do.
+  if (t.h.step > 1) std::sort(places, places + count, [](const auto& a, const auto& b) { return a.target < b.target; });
   return {places, count};
 }
 

@@ -60,7 +60,8 @@ class WinogradRowsOutput {
   using Places = std::span<const kernels::RowPlaces>;
 
   Columns columns_of(const Box3& box, const WinogradRowsBlock& block) const;
-  /// Where a plane's rows lie in staging [rh][output h][tile h, x, rw], and go to in a plane of the output, in its order.
+  /// Where a plane's rows lie in staging [rh][output h][tile h, x, rw], and go to in a plane of the output, in its order:
+  /// past the caches only rows that follow one another are stored as whole lines.
   Places place_rows(const Box3& box, const WinogradRowsBlock& block, const PlaneRows& rows,
                     kernels::RowPlaces* places) const;
   /// Staging [output d][rh][output h][tile d, tile h, x, rw], or null for the bias alone, to the planes of residue rd.
