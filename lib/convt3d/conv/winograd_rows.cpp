@@ -74,6 +74,7 @@ class WinogradRows final : public Prepared {
     float* outputs;              ///< these transformed along h: [point d][row][output h][x, rw]
     float* staging;              ///< [output d][rh][output h][x, rw]
     float* output_row;           ///< with the residues of w that have no taps
+    float* bias_row;             ///< of those of d and h
   };
 
   Scratch lay_out(float* memory) const {
@@ -86,6 +87,7 @@ class WinogradRows final : public Prepared {
     scratch.outputs = scratch.products + t.products_floats();
     scratch.staging = scratch.outputs + t.outputs_floats();
     scratch.output_row = scratch.staging + t.staging_floats();
+    scratch.bias_row = scratch.output_row + round_up(t.output_row_floats(), t.lanes);
     scratch.places = new (memory + t.scratch_floats()) kernels::RowPlaces[static_cast<std::size_t>(t.most_places())];
     return scratch;
   }
@@ -211,8 +213,9 @@ class WinogradRows final : public Prepared {
   }
 
   void store(const RunArgs& args, const WinogradRowsBlock& block, const WinogradRowsSet& set, const Scratch& scratch) const {
-    output_.store(args, block, set, outputs_of(set, scratch),
-                  {.places = scratch.places, .staging = scratch.staging, .row = scratch.output_row});
+    output_.store(
+        args, block, set, outputs_of(set, scratch),
+        {.places = scratch.places, .staging = scratch.staging, .row = scratch.output_row, .bias_row = scratch.bias_row});
   }
 
   float* points_of(const PointGroup& group, const Scratch& scratch) const {

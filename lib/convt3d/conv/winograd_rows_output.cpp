@@ -44,10 +44,15 @@ void WinogradRowsOutput::store(const RunArgs& args, const WinogradRowsBlock& blo
       places = place_rows(args.output_box, block, rows, scratch.places);
       placed = rows;
     }
-    store_planes(args, block, rows.co, t.residues_d.residue(rd), places, scratch.staging, scratch.row);
+    if (!t.residues_d.all() || !t.residues_h.all()) {
+      const std::int64_t count = columns_of(args.output_box, block).count;
+      std::fill_n(scratch.bias_row, count, *weights_.bias(rows.co));
+      epilogue_.on_row(rows.co, scratch.bias_row, count);
+    }
+    store_planes(args, block, rows.co, t.residues_d.residue(rd), places, scratch.staging, scratch);
     if (rd > 0 || t.residues_d.all()) continue;
     for (std::int64_t r = 0; r < t.d.cells.stride; ++r) {
-      if (t.residues_d.place(r) < 0) store_planes(args, block, rows.co, r, places, nullptr, scratch.row);
+      if (t.residues_d.place(r) < 0) store_planes(args, block, rows.co, r, places, nullptr, scratch);
     }
   }
 }
@@ -84,7 +89,7 @@ WinogradRowsOutput::Places WinogradRowsOutput::place_rows(const Box3& box, const
 }
 
 void WinogradRowsOutput::store_planes(const RunArgs& args, const WinogradRowsBlock& block, std::int64_t co, std::int64_t rd,
-                                      Places places, float* staging, float* row) const {
+                                      Places places, float* staging, const Scratch& scratch) const {
   const WinogradRowsTiling& t = tiling_;
   const Box3& box = args.output_box;
   const Extent3 have = box.extent();
@@ -98,14 +103,15 @@ void WinogradRowsOutput::store_planes(const RunArgs& args, const WinogradRowsBlo
           i * t.residues_h.count() * t.h.scheme.outputs * t.row + td * block.tiles_h * t.pitch * t.residues_w.count();
       float* const plane =
           static_cast<float*>(args.output) + ((block.n * problem_.co + co) * have.d + od - box.begin.d) * have.h * have.w;
-      store_rows(args, block, co, places, staging == nullptr ? nullptr : staging + from, plane, stream, row);
+      store_rows(args, block, co, places, staging == nullptr ? nullptr : staging + from, plane, stream, scratch);
     }
   }
   kernels::flush(stream);
 }
 
 void WinogradRowsOutput::store_rows(const RunArgs& args, const WinogradRowsBlock& block, std::int64_t co, Places places,
-                                    float* staging, float* plane, kernels::RowStream<float>& stream, float* row) const {
+                                    float* staging, float* plane, kernels::RowStream<float>& stream,
+                                    const Scratch& scratch) const {
   const WinogradRowsTiling& t = tiling_;
   const Columns columns = columns_of(args.output_box, block);
   // Short rows are not worth the joining of their ends that going past the caches takes.
@@ -113,12 +119,15 @@ void WinogradRowsOutput::store_rows(const RunArgs& args, const WinogradRowsBlock
   const bool streams = args.stream && columns.count >= kLongRow;
   const bool as_they_are = staging != nullptr && t.residues_h.all() && t.residues_w.all() && !streams;
   for (const auto& [source, target] : places) {
-    float* from = staging == nullptr || source == kNoSource ? nullptr : staging + source;
-    if (from == nullptr || !t.residues_w.all()) {
-      spread_row(from, block.cells_w, co, row);
-      from = row + columns.skipped;
+    float* from = scratch.bias_row;
+    if (staging != nullptr && source != kNoSource) {
+      from = staging + source;
+      if (!t.residues_w.all()) {
+        spread_row(from, block.cells_w, co, scratch.row);
+        from = scratch.row + columns.skipped;
+      }
+      epilogue_.on_row(co, from, columns.count);
     }
-    epilogue_.on_row(co, from, columns.count);
     if (streams) {
       stream_row_(from, plane + target, columns.count, stream);
     } else if (!as_they_are) {

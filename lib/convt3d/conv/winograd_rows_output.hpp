@@ -35,6 +35,7 @@ class WinogradRowsOutput {
     kernels::RowPlaces* places;  ///< tiling.most_places()
     float* staging;              ///< [output d][rh][output h][x, rw]
     float* row;                  ///< with the residues of w that have no taps
+    float* bias_row;             ///< of bias alone
   };
 
   /// The rows of one set from `outputs`, [point d][row][output h][x, rw]. With a channel's first row go the planes of those
@@ -66,10 +67,10 @@ class WinogradRowsOutput {
                     kernels::RowPlaces* places) const;
   /// Staging [output d][rh][output h][tile d, tile h, x, rw], or null for the bias alone, to the planes of residue rd.
   void store_planes(const RunArgs& args, const WinogradRowsBlock& block, std::int64_t co, std::int64_t rd, Places places,
-                    float* staging, float* row) const;
+                    float* staging, const Scratch& scratch) const;
   /// The rows of one plane from staging, or null, to their places.
   void store_rows(const RunArgs& args, const WinogradRowsBlock& block, std::int64_t co, Places places, float* staging,
-                  float* plane, kernels::RowStream<float>& stream, float* row) const;
+                  float* plane, kernels::RowStream<float>& stream, const Scratch& scratch) const;
   /// A row [x, rw], or null for none, to `target` with the bias for what has no tap.
   void spread_row(const float* row, std::int64_t cells, std::int64_t co, float* target) const;
 

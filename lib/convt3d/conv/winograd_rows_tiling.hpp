@@ -93,7 +93,7 @@ struct WinogradRowsTiling {
   std::int64_t output_row_floats() const { return block_w * w.stride; }
   std::int64_t scratch_floats() const {
     return panel_floats() + lines_floats() + points_floats() + products_floats() + outputs_floats() + staging_floats() +
-           round_up(output_row_floats(), lanes);
+           2 * round_up(output_row_floats(), lanes);
   }
 };
 
