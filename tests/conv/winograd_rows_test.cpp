@@ -91,6 +91,46 @@ TEST(WinogradRows, ComputesNoResiduesWithoutTaps) {
   EXPECT_TRUE(contains(plan.tiles, ", 2 columns")) << plan.tiles;
 }
 
+/// Where w has residues without taps, rows are spread out between the bias: into their places at once, or for an epilogue,
+/// or an output that exceeds the caches (of 8 KiB here), into a row of their own. Every stride that there are columns for,
+/// with rows that begin at one residue or another and are no whole vectors.
+TEST(WinogradRows, SpreadsRowsBetweenResiduesOfWWithoutTaps) {
+  const convt3d::Epilogue relu = {{.function = convt3d::Pointwise::Function::kLeakyRelu, .p = {0.25}}};
+  for (std::int64_t stride = 2; stride <= 16; ++stride) {
+    for (const std::int64_t taps : {1, 2, 3, 4, 6, 8, 9}) {
+      if (taps >= stride) continue;
+      const std::int64_t dilation = stride % 3 == 0 ? 1 : 3;  // taps in another order than their residues
+      const NamedProblem named = {"",
+                                  {.in_channels = 3,
+                                   .out_channels = 2,
+                                   .kernel_size = {2, 2, taps},
+                                   .stride = {1, 1, stride},
+                                   .padding = {0, 1, taps % 3},
+                                   .output_padding = {0, 0, stride / 2},
+                                   .dilation = {1, 2, dilation}},
+                                  {9, 8, 17 + stride % 4}};
+      const Problem problem = problem_of(named);
+      const Arrays<float> arrays = normal_arrays<float>(problem, 7);
+      const std::vector<double> expected = run_reference(reference_layer(named), arrays);
+      std::vector<double> activated = expected;
+      for (double& value : activated) value = value < 0 ? 0.25 * value : value;
+      for (const convt3d::Isa isa : convt3d::available_isas()) {
+        if (isa == convt3d::Isa::kBaseline) continue;
+        const auto deviation_from = [&](const std::vector<double>& wanted, const convt3d::Epilogue& epilogue,
+                                        std::int64_t l2_bytes) {
+          const convt3d::Executor executor(plan_of(problem, {isa, "winograd_rows"}, 2, l2_bytes), arrays.weight.data(),
+                                           arrays.bias.data(), epilogue);
+          return deviation(run(executor, arrays.input), wanted).relative_l2;
+        };
+        const std::string which = to_string(problem) + " on " + std::string(convt3d::name_of(isa));
+        EXPECT_LE(deviation_from(expected, {}, 1 << 20), kAllowed<float>.relative_l2) << which;
+        EXPECT_LE(deviation_from(expected, {}, 512), kAllowed<float>.relative_l2) << which << ", past the caches";
+        EXPECT_LE(deviation_from(activated, relu, 1 << 20), kAllowed<float>.relative_l2) << which << ", with an epilogue";
+      }
+    }
+  }
+}
+
 /// Rows too long for the cache are cut, and the rows of the output that they make with them.
 TEST(WinogradRows, CutsLongRows) {
   for (const std::int64_t stride : {1, 2, 3}) {

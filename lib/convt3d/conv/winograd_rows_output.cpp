@@ -18,7 +18,16 @@ WinogradRowsOutput::WinogradRowsOutput(const Plan& plan, const WinogradRowsTilin
       output_d_(kernels::winograd_output(plan.machine.isa, tiling.d.scheme)),
       copy_rows_(kernels::copy_rows<float>(plan.machine.isa)),
       copy_row_(kernels::copy_row<float>(plan.machine.isa)),
-      stream_row_(kernels::stream_row<float>(plan.machine.isa)) {}
+      stream_row_(kernels::stream_row<float>(plan.machine.isa)),
+      spread_row_(kernels::spread_row(plan.machine.isa)) {
+  const std::int64_t stride = tiling.w.stride;
+  for (std::int64_t first = 0; first < stride; ++first) {
+    std::int32_t taken = 0;
+    for (std::int64_t lane = 0; lane < tiling.lanes; ++lane)
+      spread_lanes_.push_back(tiling.residues_w.place((first + lane) % stride) < 0 ? -1 : taken++);
+    spread_taken_.push_back(taken);
+  }
+}
 
 void WinogradRowsOutput::store(const RunArgs& args, const WinogradRowsBlock& block, const WinogradRowsSet& set,
                                const float* outputs, const Scratch& scratch) const {
@@ -60,7 +69,10 @@ void WinogradRowsOutput::store(const RunArgs& args, const WinogradRowsBlock& blo
 WinogradRowsOutput::Columns WinogradRowsOutput::columns_of(const Box3& box, const WinogradRowsBlock& block) const {
   const CellAxis& w = tiling_.w;
   const std::int64_t begin = w.output_of(block.first_w, 0), first = std::max(begin, box.begin.w);
-  return {.skipped = first - begin,
+  std::int64_t skipped = 0;
+  for (std::int64_t ow = begin; ow < first; ++ow) skipped += tiling_.residues_w.place((ow - begin) % w.stride) < 0 ? 0 : 1;
+  return {.skipped = skipped,
+          .residue = (first - begin) % w.stride,
           .first = first - box.begin.w,
           .count = std::min(begin + block.cells_w * w.stride, box.end.w) - first};
 }
@@ -78,7 +90,7 @@ WinogradRowsOutput::Places WinogradRowsOutput::place_rows(const Box3& box, const
         if (oh < box.begin.h || oh >= box.end.h || !rows.has(place)) continue;
         const std::int64_t source =
             ((place - rows.first) * t.h.scheme.outputs + j) * t.row + th * t.pitch * t.residues_w.count();
-        places[count++] = {.source = place < 0 ? kNoSource : source + (t.residues_w.all() ? columns.skipped : 0),
+        places[count++] = {.source = place < 0 ? kNoSource : source + columns.skipped,
                            .target = (oh - box.begin.h) * box.extent().w + columns.first};
       }
     }
@@ -118,13 +130,24 @@ void WinogradRowsOutput::store_rows(const RunArgs& args, const WinogradRowsBlock
   constexpr std::int64_t kLongRow = 32;
   const bool streams = args.stream && columns.count >= kLongRow;
   const bool as_they_are = staging != nullptr && t.residues_h.all() && t.residues_w.all() && !streams;
+  kernels::SpreadRowArgs spread{.lanes = spread_lanes_.data(),
+                                .taken = spread_taken_.data(),
+                                .stride = t.w.stride,
+                                .first = columns.residue,
+                                .fill = *weights_.bias(co),
+                                .count = columns.count,
+                                .target = scratch.row};
+  const bool spread_into_place = epilogue_.empty() && !streams;
   for (const auto& [source, target] : places) {
     float* from = scratch.bias_row;
     if (staging != nullptr && source != kNoSource) {
       from = staging + source;
       if (!t.residues_w.all()) {
-        spread_row(from, block.cells_w, co, scratch.row);
-        from = scratch.row + columns.skipped;
+        spread.source = from;
+        if (spread_into_place) spread.target = plane + target;
+        spread_row_(spread);
+        if (spread_into_place) continue;
+        from = scratch.row;
       }
       epilogue_.on_row(co, from, columns.count);
     }
@@ -140,16 +163,6 @@ void WinogradRowsOutput::store_rows(const RunArgs& args, const WinogradRowsBlock
                 .places = places.data(),
                 .rows = static_cast<std::int64_t>(places.size()),
                 .count = columns.count});
-  }
-}
-
-void WinogradRowsOutput::spread_row(const float* row, std::int64_t cells, std::int64_t co, float* target) const {
-  const CellAxis& w = tiling_.w;
-  const TappedResidues& residues = tiling_.residues_w;
-  std::fill_n(target, cells * w.stride, *weights_.bias(co));
-  for (std::int64_t i = 0; i < residues.count() && row != nullptr; ++i) {
-    const std::int64_t residue = residues.residue(i);
-    for (std::int64_t x = 0; x < cells; ++x) target[x * w.stride + residue] = row[x * residues.count() + i];
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
@@ -54,7 +55,8 @@ class WinogradRowsOutput {
 
   /// Output columns of a block that lie in the volume.
   struct Columns {
-    std::int64_t skipped;  ///< before them
+    std::int64_t skipped;  ///< of those with taps, before them
+    std::int64_t residue;  ///< of the first
     std::int64_t first, count;
   };
 
@@ -71,8 +73,6 @@ class WinogradRowsOutput {
   /// The rows of one plane from staging, or null, to their places.
   void store_rows(const RunArgs& args, const WinogradRowsBlock& block, std::int64_t co, Places places, float* staging,
                   float* plane, kernels::RowStream<float>& stream, const Scratch& scratch) const;
-  /// A row [x, rw], or null for none, to `target` with the bias for what has no tap.
-  void spread_row(const float* row, std::int64_t cells, std::int64_t co, float* target) const;
 
   Problem problem_;
   const WinogradRowsTiling& tiling_;
@@ -82,6 +82,8 @@ class WinogradRowsOutput {
   kernels::CopyRowsFn<float> copy_rows_;
   kernels::CopyRowFn<float> copy_row_;
   kernels::StreamRowFn<float> stream_row_;
+  kernels::SpreadRowFn spread_row_;
+  std::vector<std::int32_t> spread_lanes_, spread_taken_;  ///< SpreadRowArgs
 };
 
 }  // namespace convt3d

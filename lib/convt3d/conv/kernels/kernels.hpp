@@ -245,6 +245,22 @@ using StoreRowsFn = void (*)(const StoreRowsArgs<T>&);
 template <typename T>
 StoreRowsFn<T> store_rows(Isa isa);
 
+/// A row spread out over outputs that do not all have a source. A vector of them that begins at residue r < stride takes
+/// taken[r] sources, which stand in their order in the lanes that have one; those of lanes[r*vector + lane] < 0 hold `fill`.
+/// The source has room for a vector behind the last one that is taken.
+struct SpreadRowArgs {
+  const float* source = nullptr;
+  const std::int32_t* lanes = nullptr;  ///< [residue][lane]: which of the sources taken, or -1
+  const std::int32_t* taken = nullptr;
+  std::int64_t stride = 1;
+  std::int64_t first = 0;  ///< residue of the first output
+  float fill = 0;
+  std::int64_t count = 0;
+  float* target = nullptr;
+};
+using SpreadRowFn = void (*)(const SpreadRowArgs&);
+SpreadRowFn spread_row(Isa isa);
+
 /// The type of a place in a row of T that a kernel gathers from: as wide as T.
 template <typename T>
 using RowIndex = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;

@@ -94,6 +94,30 @@ void store_rows(const StoreRowsArgs<T>& args) {
   }
 }
 
+/// By vectors: what single elements were stored to could not be loaded as vectors before it has left the store buffer.
+void spread_row(const SpreadRowArgs& args) {
+  const hn::ScalableTag<float> d;
+  const hn::RebindToSigned<decltype(d)> indices;
+  constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
+  const SpreadRowArgs row = args;  // as no store can change it
+  const auto fill = hn::Set(d, row.fill);
+  const auto spread = [&](const float* source, std::int64_t residue) {
+    const auto lanes = hn::LoadU(indices, row.lanes + residue * kLanes);
+    const auto filled = hn::RebindMask(d, hn::Lt(lanes, hn::Zero(indices)));
+    const auto in_range = hn::And(lanes, hn::Set(indices, static_cast<std::int32_t>(kLanes - 1)));
+    return hn::IfThenElse(filled, fill, hn::TableLookupLanes(hn::LoadU(d, source), hn::IndicesFromVec(d, in_range)));
+  };
+  const std::int64_t step = kLanes % row.stride;
+  const float* source = row.source;
+  std::int64_t residue = row.first, x = 0;
+  for (; x + kLanes <= row.count; x += kLanes) {
+    hn::StoreU(spread(source, residue), d, row.target + x);
+    source += row.taken[residue];
+    residue += residue + step < row.stride ? step : step - row.stride;
+  }
+  if (x < row.count) store_first(spread(source, residue), d, row.target + x, row.count - x);
+}
+
 }  // namespace
 
 inline constexpr CopyRowFn<float> kCopyRowF32 = copy_row<float>;
@@ -102,6 +126,7 @@ inline constexpr StreamRowFn<float> kStreamRowF32 = stream_row<float>;
 inline constexpr StreamRowFn<double> kStreamRowF64 = stream_row<double>;
 inline constexpr StoreRowsFn<float> kStoreRowsF32 = store_rows<float>;
 inline constexpr StoreRowsFn<double> kStoreRowsF64 = store_rows<double>;
+inline constexpr SpreadRowFn kSpreadRow = spread_row;
 
 }  // namespace convt3d::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -110,6 +135,8 @@ HWY_AFTER_NAMESPACE();
 #include "convt3d/conv/kernels/per_isa.hpp"
 
 namespace convt3d::kernels {
+
+SpreadRowFn spread_row(Isa isa) { CONVT3D_FOR_ISA(isa, kSpreadRow) }
 
 template <>
 CopyRowFn<float> copy_row<float>(Isa isa) {
