@@ -143,6 +143,18 @@ std::vector<WinogradScheme> row_schemes_for(int taps) {
   return schemes;
 }
 
+/// Cycles of all threads together for what no column counts: rows of bias, and rows that are spread out where w has residues
+/// without taps. Neither schemes nor block change them.
+double gap_cycles(const WinogradRowsTiling& t, const Problem& p) {
+  const double rows = real(p.n * p.co * p.output.d * p.output.h);
+  const double elements = real(p.output.w), vectors = elements / real(t.lanes);
+  const double share_d = real(t.residues_d.count()) / real(t.d.cells.stride);
+  const double share_h = real(t.residues_h.count()) / real(t.h.cells.stride);
+  const double tapped = rows * share_d * share_h;
+  const double spread = t.residues_w.all() ? 0 : tapped * (4 * vectors + 0.375 * elements);
+  return 2 * (rows - tapped) * vectors + spread;
+}
+
 /// Everything but schemes and block; returns why the problem cannot be run, or "".
 std::string prepare(const Query& query, WinogradRowsTiling& t, std::array<int, 2>& taps) {
   const Problem& p = query.problem;
@@ -229,8 +241,9 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
   // An input beyond the caches arrives row by row, each from another page: cycles an element.
   const double input_size =
       real(query.problem.n * query.problem.ci) * real(query.problem.input.d * query.problem.input.h * query.problem.input.w);
-  const double memory = input_size * 4 > 16 * l2 ? 0.7 * input_size / query.threads : 0;
-  return (std::ceil(tasks / query.threads) * full * cycles / real(t.splits) + memory) / kClock + 5e-6;
+  const double memory = input_size * 4 > 16 * l2 ? 0.7 * input_size : 0;
+  const double beside = (memory + gap_cycles(t, query.problem)) / query.threads;
+  return (std::ceil(tasks / query.threads) * full * cycles / real(t.splits) + beside) / kClock + 5e-6;
 }
 
 std::optional<WinogradRowsTiling> winograd_rows_tiling(const Query& query, std::string& reason) {
