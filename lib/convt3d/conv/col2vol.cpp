@@ -240,8 +240,7 @@ class Col2Vol final : public Prepared {
                  .channels = std::min(t.lanes, channels - c),
                  .count = count,
                  .target = target + c * channel_stride,
-                 .channel_stride = channel_stride,
-                 .stream = false});
+                 .channel_stride = channel_stride});
       }
       return;
     }

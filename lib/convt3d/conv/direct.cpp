@@ -17,8 +17,9 @@
 //    channels that columns are padded, remain runs of their own.
 // 4. Short rows run on into one another (`flat`): the panel is [row][w][shift][ci], each column with all inputs that its
 //    position reads along w. So positions are equally far apart across rows, and step 3 holds as before.
-// 5. The phases along w write interleaved into a staging row [ow][co lanes]; when complete it is transposed into NCDHW rows:
-//    every output is written once, by one task.
+// 5. The phases along h and w write interleaved into staging rows [oh][ow][co lanes]; when complete these are transposed into
+//    NCDHW rows: every output is written once, by one task. Whole rows run on in both, as one long row: short ones fill
+//    vectors, and past the caches go whole lines, however long a row is (lane_store.hpp).
 // 6. Taps outside the volume along d and h are left out of a row's sums. Along w the panel's zeros are multiplied, but where
 //    kernels reach far over the ends of short rows: there direct_cropped.cpp takes the place of steps 1 and 2.
 //
@@ -34,6 +35,7 @@
 #include "convt3d/conv/direct_tiling.hpp"
 #include "convt3d/conv/direct_weights.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/lane_store.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 #include "convt3d/conv/phases.hpp"
 #include "convt3d/conv/thread_taps.hpp"
@@ -108,8 +110,8 @@ class Direct final : public Prepared {
       pack_panel(args, block, panel);
     }
     for (std::size_t fd = 0; fd < t.axes[0].phases.size(); ++fd) {
-      for (std::size_t fh = 0; fh < t.axes[1].phases.size(); ++fh) {
-        for (std::int64_t chunk = block.first_chunk; chunk < block.last_chunk; ++chunk) {
+      for (std::int64_t chunk = block.first_chunk; chunk < block.last_chunk; ++chunk) {
+        for (std::size_t fh = 0; fh < t.axes[1].phases.size(); ++fh) {
           for (std::size_t fw = 0; fw < t.axes[2].phases.size(); ++fw) {
             if (t.crop) {
               cropped_.multiply(block, {fd, fh, fw}, chunk, panel, staging);
@@ -117,8 +119,8 @@ class Direct final : public Prepared {
               run_phase(block, {fd, fh, fw}, chunk, panel, staging);
             }
           }
-          store(args, block, fd, fh, chunk, staging);
         }
+        store(args, block, fd, chunk, staging);
       }
     }
   }
@@ -198,7 +200,7 @@ class Direct final : public Prepared {
     }
   }
 
-  /// The products of one phase into its places of the staging rows [vector][row][ow][lane].
+  /// The products of one phase into its places of the staging rows.
   void run_phase(const Block& block, const std::array<std::size_t, 3>& f, std::int64_t chunk, const T* panel,
                  T* staging) const {
     const DirectTiling& t = tiling_;
@@ -211,8 +213,6 @@ class Direct final : public Prepared {
     const std::int64_t rows_d = std::min(d.count, block.end.d) - block.begin.d;
     if (columns <= 0 || rows_h <= 0) return;
 
-    const std::int64_t row_pitch = t.staging_row();
-    const std::int64_t plane_pitch = t.block.d * t.block.h * row_pitch;
     std::vector<ProductTap>& taps = thread_taps();
     const std::int64_t run = t.joins_w ? std::ssize(w.taps) : 1;  // taps that are one to the product
     const std::int64_t run_weights = run * t.ci * vectors * t.lanes;
@@ -241,44 +241,52 @@ class Direct final : public Prepared {
           args.tap_count = std::ssize(taps);
         }
         args.a = panel + (qd * t.axes[0].stride * t.panel.h + qh * t.axes[1].stride) * t.panel.w * t.ld;
-        T* row = staging + (qd * t.block.h + qh) * row_pitch + w.out_begin * t.lanes;
-        for (std::int64_t j = 0; j < vectors; ++j) args.c[j] = row + j * plane_pitch;
+        T* row = staging + (qd * t.staging_rows() + t.staged_row(h.out_begin + qh * h.out_step)) * t.staging_row() +
+                 w.out_begin * t.lanes;
+        for (std::int64_t j = 0; j < vectors; ++j) args.c[j] = row + j * t.staging_vector();
         product_(args);
       }
     }
   }
 
-  void store(const RunArgs& args, const Block& block, std::size_t fd, std::size_t fh, std::int64_t chunk, T* staging) const {
+  /// The staging rows into the output, as many at once as follow one another in both.
+  void store(const RunArgs& args, const Block& block, std::size_t fd, std::int64_t chunk, T* staging) const {
     const DirectTiling& t = tiling_;
     const AxisPhase& d = t.axes[0].phases[fd];
-    const AxisPhase& h = t.axes[1].phases[fh];
-    const std::int64_t stride = problem_.stride.w;
-    const std::int64_t row_pitch = t.staging_row();
     const Box3& box = args.output_box;
     const Extent3 have = box.extent();
+    const std::int64_t zero_w = block.begin.w * problem_.stride.w, zero_h = block.begin.h * problem_.stride.h;
+    const std::int64_t first_w = std::max(zero_w, box.begin.w), first_h = std::max(zero_h, box.begin.h);
+    const std::int64_t columns = std::min(block.end.w * problem_.stride.w, box.end.w) - first_w;
+    const std::int64_t rows = std::min(block.end.h * problem_.stride.h, box.end.h) - first_h;
+    const auto od = [&](std::int64_t qd) { return d.out_begin + qd * d.out_step; };
+    std::int64_t first_d = block.begin.d, end_d = std::min(d.count, block.end.d);
+    while (first_d < end_d && od(first_d) < args.wanted.begin) ++first_d;
+    while (first_d < end_d && od(end_d - 1) >= args.wanted.end) --end_d;
+
+    const bool joins_rows = columns == have.w && columns * t.lanes == t.staging_row() && t.staged_in_order();
+    const bool joins_planes = joins_rows && rows == have.h && rows == t.staging_rows() && d.out_step == 1;
+    const std::int64_t rows_at_once = joins_rows ? rows : 1, planes_at_once = joins_planes ? end_d - first_d : 1;
+    const std::int64_t count = columns * rows_at_once * planes_at_once;
     const std::int64_t channel_stride = have.d * have.h * have.w;
-    const std::int64_t first = std::max(block.begin.w * stride, box.begin.w);
-    const std::int64_t last = std::min(block.end.w * stride, box.end.w);
-    const kernels::UnpackFn<T> unpack = kernels::unpack_row<T>(isa_);
+    constexpr std::int64_t kLongRun = 128;
+    const bool stream = args.stream && (count >= kLongRun || count % t.lanes == 0);
     for (std::int64_t j = 0; j < t.chunk_vectors(chunk); ++j) {
       const std::int64_t co = (chunk * t.nr + j) * t.lanes;
-      T* target = static_cast<T*>(args.output) + (block.n * problem_.co + block.group * t.co + co) * channel_stride;
-      for (std::int64_t qd = block.begin.d; qd < std::min(d.count, block.end.d); ++qd) {
-        const std::int64_t od = d.out_begin + qd * d.out_step;
-        if (od < args.wanted.begin || od >= args.wanted.end) continue;
-        for (std::int64_t qh = block.begin.h; qh < std::min(h.count, block.end.h); ++qh) {
-          const std::int64_t oh = h.out_begin + qh * h.out_step;
-          if (oh < box.begin.h || oh >= box.end.h) continue;
-          const std::int64_t row = (j * t.block.d + qd - block.begin.d) * t.block.h + qh - block.begin.h;
-          T* const from = staging + row * row_pitch + (first - block.begin.w * stride) * t.lanes;
-          epilogue_.on_lanes(block.group, co, from, last - first);
-          unpack({.staging = from,
-                  .ld = t.lanes,
-                  .channels = std::min(t.lanes, t.co - co),
-                  .count = last - first,
-                  .target = target + ((od - box.begin.d) * have.h + oh - box.begin.h) * have.w + first - box.begin.w,
-                  .channel_stride = channel_stride,
-                  .stream = args.stream});
+      LaneStore<T> store(
+          epilogue_, unpack_, t.lanes,
+          {.group = block.group,
+           .first = co,
+           .channels = std::min(t.lanes, t.co - co),
+           .target = static_cast<T*>(args.output) + (block.n * problem_.co + block.group * t.co + co) * channel_stride,
+           .channel_stride = channel_stride},
+          stream);
+      for (std::int64_t qd = first_d; qd < end_d; qd += planes_at_once) {
+        for (std::int64_t i = 0; i < rows; i += rows_at_once) {
+          const std::int64_t oh = first_h + i;
+          const std::int64_t row = (qd - block.begin.d) * t.staging_rows() + t.staged_row(oh - zero_h);
+          T* const from = staging + j * t.staging_vector() + row * t.staging_row() + (first_w - zero_w) * t.lanes;
+          store.put(from, ((od(qd) - box.begin.d) * have.h + oh - box.begin.h) * have.w + first_w - box.begin.w, count);
         }
       }
     }
@@ -294,6 +302,7 @@ class Direct final : public Prepared {
   std::int64_t channels_ = problem_.ci / problem_.groups;
   kernels::ProductFn<T> product_ = kernels::product<T>(isa_);
   kernels::PackFn<T> pack_ = kernels::pack_row<T>(isa_);
+  kernels::UnpackFn<T> unpack_ = kernels::unpack_row<T>(isa_);
   kernels::NarrowFn narrow_ = kernels::narrow_to_bfloat16();
   PackedEpilogue<T> epilogue_;
   mutable ScratchPool pool_;

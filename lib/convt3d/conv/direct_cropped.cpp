@@ -105,7 +105,9 @@ void CroppedProducts<T>::multiply(const DirectBlock& block, const std::array<std
         args.a = panel + t.slot(ih + h.taps[static_cast<std::size_t>(inside_h.end - 1)].offset) * t.ci;
         args.b = weights_.phase(block.group, chunk, f) + (taps_h - inside_h.end) * tap_weights;
       }
-      T* const row = staging + ((qd - block.begin.d) * t.block.h + qh - block.begin.h) * t.staging_row();
+      const std::int64_t staged =
+          (qd - block.begin.d) * t.staging_rows() + t.staged_row(h.out_begin + (qh - block.begin.h) * h.out_step);
+      T* const row = staging + staged * t.staging_row();
       multiply_row(block, w, taps_d * taps_h * tap_weights, args, row + w.out_begin * t.lanes);
     }
   }
@@ -117,8 +119,7 @@ void CroppedProducts<T>::multiply_row(const DirectBlock& block, const AxisPhase&
   const DirectTiling& t = tiling_;
   const auto product = [&](ProductArgs<T>& call, std::int64_t first, std::int64_t end) {
     call.positions = end - first;
-    for (std::int64_t j = 0; j < call.nr; ++j)
-      call.c[j] = row + j * t.block.d * t.block.h * t.staging_row() + first * call.ldc;
+    for (std::int64_t j = 0; j < call.nr; ++j) call.c[j] = row + j * t.staging_vector() + first * call.ldc;
     product_(call);
   };
   ProductArgs<T> bias_alone = args;

@@ -20,7 +20,7 @@ class CroppedProducts {
   /// The block's panel [plane][w][row slot][ci], of what lies inside the volume alone: only that is read.
   void pack(const RunArgs& args, const DirectBlock& block, T* panel) const;
 
-  /// The products of phase f[axis] on each axis, for one chunk, into its places of the staging rows [vector][row][ow][lane].
+  /// The products of phase f[axis] on each axis, for one chunk, into its places of the staging rows.
   void multiply(const DirectBlock& block, const std::array<std::size_t, 3>& f, std::int64_t chunk, const T* panel,
                 T* staging) const;
 

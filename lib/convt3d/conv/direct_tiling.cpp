@@ -44,7 +44,7 @@ void shape_panel(DirectTiling& t, bool flat) {
     t.ld = off_powers_of_two(t.shifts * t.ci, t.lanes);
     t.panel_size = t.panel.d * t.panel.h * t.panel.w * t.ld;
   }
-  t.staging_size = t.block.d * t.block.h * t.staging_row() * t.nr;
+  t.staging_size = t.staging_vector() * t.nr;
 }
 
 /// Whether each output has at most one tap along the axis.

@@ -75,8 +75,17 @@ struct DirectTiling {
     return (std::find(axes[2].offsets.begin(), axes[2].offsets.end(), offset) - axes[2].offsets.begin()) * ci;
   }
 
-  /// Elements of a row of the staging rows, one vector of channels.
+  /// The staging rows are [vector][position of d][row][ow][lane], of a block and one phase along d. Elements of a row:
   std::int64_t staging_row() const { return block.w * axes[2].phases.back().out_step * lanes; }
+  /// Rows of a plane, in the output's order; but with `flat` those of a phase along h side by side.
+  std::int64_t staging_rows() const { return block.h * axes[1].phases.back().out_step; }
+  std::int64_t staging_vector() const { return block.d * staging_rows() * staging_row(); }
+  bool staged_in_order() const { return !flat || staging_rows() == block.h; }
+  /// Where output row oh stands, counted from the block's first.
+  std::int64_t staged_row(std::int64_t oh) const {
+    const std::int64_t step = axes[1].phases.back().out_step;
+    return flat ? oh % step * block.h + oh / step : oh;
+  }
   std::int64_t chunk_vectors(std::int64_t chunk) const { return std::min(nr, ceil_div(co, lanes) - chunk * nr); }
 };
 

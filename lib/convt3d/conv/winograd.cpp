@@ -34,6 +34,7 @@
 
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/lane_store.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 #include "convt3d/conv/thread_taps.hpp"
 #include "convt3d/conv/winograd_tiling.hpp"
@@ -285,24 +286,27 @@ class Winograd final : public Prepared {
     const std::int64_t last = std::min(row_end, box.end.w);
     const std::int64_t cells_d = d.cells_covered(block.first_tile.d, block.tiles.d);
     const std::int64_t cells_h = h.cells_covered(block.first_tile.h, block.tiles.h);
+    // Rows of one residue of h have those of others between them.
+    const bool rows_follow = h.cells.stride == 1 && last - first == have.w;
+    const bool stream = args.stream && (rows_follow || (last - first) % t.lanes == 0);
     for (std::int64_t j = 0; j < t.vectors_in(chunk); ++j) {
       const std::int64_t co = (chunk * t.chunk_vectors + j) * t.lanes;
-      float* target = static_cast<float*>(args.output) + (block.n * problem_.co + block.group * t.co + co) * channel_stride;
+      LaneStore<float> store(
+          epilogue_, unpack_, t.lanes,
+          {.group = block.group,
+           .first = co,
+           .channels = std::min(t.lanes, t.co - co),
+           .target = static_cast<float*>(args.output) + (block.n * problem_.co + block.group * t.co + co) * channel_stride,
+           .channel_stride = channel_stride},
+          stream);
       for (std::int64_t cd = 0; cd < cells_d; ++cd) {
         const std::int64_t od = d.cells.output_of(block.first_cell.d + cd, rd);
         if (od < args.wanted.begin || od >= args.wanted.end) continue;
         for (std::int64_t ch = 0; ch < cells_h; ++ch) {
           const std::int64_t oh = h.cells.output_of(block.first_cell.h + ch, rh);
           if (oh < box.begin.h || oh >= box.end.h) continue;
-          float* const from = staging + ((j * t.span.d + cd) * t.span.h + ch) * row + (first - row_begin) * t.lanes;
-          epilogue_.on_lanes(block.group, co, from, last - first);
-          unpack_({.staging = from,
-                   .ld = t.lanes,
-                   .channels = std::min(t.lanes, t.co - co),
-                   .count = last - first,
-                   .target = target + ((od - box.begin.d) * have.h + oh - box.begin.h) * have.w + first - box.begin.w,
-                   .channel_stride = channel_stride,
-                   .stream = args.stream});
+          store.put(staging + ((j * t.span.d + cd) * t.span.h + ch) * row + (first - row_begin) * t.lanes,
+                    ((od - box.begin.d) * have.h + oh - box.begin.h) * have.w + first - box.begin.w, last - first);
         }
       }
     }

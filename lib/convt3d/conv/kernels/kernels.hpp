@@ -143,8 +143,24 @@ using FoldColumnsFn = void (*)(const FoldColumnsArgs<T>&);
 template <typename T>
 FoldColumnsFn<T> fold_columns(Isa isa);
 
-/// Lanes back into channels: staging[x*ld + c] to target[c*channel_stride + x] for c < channels <= lanes, x < count. With
-/// `stream`, whole vectors go past the caches.
+/// Rows written past the caches, which only whole lines go. Rows of odd lengths share lines with the next ones: what a row
+/// leaves of its last line waits for the row that goes on at `end`. An ordinary store there would have to fetch the line
+/// from memory first, and hold up all stores behind it.
+template <typename T>
+struct RowStream {
+  T* end = nullptr;
+  std::int64_t waiting = 0;  ///< elements before `end` that are still to be written
+  alignas(64) T values[64 / sizeof(T)] = {};
+};
+
+/// Writes what waits.
+template <typename T>
+void flush(RowStream<T>& stream) {
+  std::copy(stream.values, stream.values + stream.waiting, stream.end - stream.waiting);
+  stream.waiting = 0;
+}
+
+/// Lanes back into channels: staging[x*ld + c] to target[c*channel_stride + x] for c < channels <= lanes, x < count.
 template <typename T>
 struct UnpackArgs {
   const T* staging = nullptr;  ///< with room for a vector from the last x on
@@ -153,7 +169,7 @@ struct UnpackArgs {
   std::int64_t count = 0;
   T* target = nullptr;
   std::int64_t channel_stride = 0;
-  bool stream = false;
+  RowStream<T>* streams = nullptr;  ///< past the caches, one for each channel; null: through them
 };
 template <typename T>
 using UnpackFn = void (*)(const UnpackArgs<T>&);
@@ -204,23 +220,6 @@ template <typename T>
 using RowSumsFn = RowSums (*)(const T* values, std::int64_t count, double shift);
 template <typename T>
 RowSumsFn<T> row_sums(Isa isa);
-
-/// Rows written past the caches, which only whole lines go. Rows of odd lengths share lines with the next ones: what a row
-/// leaves of its last line waits for the row that goes on at `end`. An ordinary store there would have to fetch the line
-/// from memory first, and hold up all stores behind it.
-template <typename T>
-struct RowStream {
-  T* end = nullptr;
-  std::int64_t waiting = 0;  ///< elements before `end` that are still to be written
-  alignas(64) T values[64 / sizeof(T)] = {};
-};
-
-/// Writes what waits.
-template <typename T>
-void flush(RowStream<T>& stream) {
-  std::copy(stream.values, stream.values + stream.waiting, stream.end - stream.waiting);
-  stream.waiting = 0;
-}
 
 template <typename T>
 using StreamRowFn = void (*)(const T* source, T* target, std::int64_t count, RowStream<T>& stream);

@@ -10,6 +10,7 @@
 
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/kernels/partial-inl.hpp"
+#include "convt3d/conv/kernels/stream_row-inl.hpp"
 #include "convt3d/conv/kernels/transpose-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -31,8 +32,32 @@ void pack_plain(const PackArgs<T>& args, std::int64_t c) {
 
 void pack_f64(const PackArgs<double>& args) { pack_plain(args, 0); }
 
-/// At most a vector of channels, with zeros up to a vector, a square of channels x voxels at a time.
-void pack_padded(const PackArgs<float>& args) {
+/// One to four channels that fill the columns.
+template <int channels>
+void pack_dense(const PackArgs<float>& args) {
+  std::int64_t x = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const Tag d;
+  for (; x + kLanes <= args.count; x += kLanes) {
+    V r[channels];
+#pragma GCC unroll 4
+    for (int c = 0; c < channels; ++c) r[c] = hn::LoadU(d, args.source + c * args.channel_stride + x);
+    float* const to = args.target + x * channels;
+    if constexpr (channels == 1) hn::StoreU(r[0], d, to);
+    if constexpr (channels == 2) hn::StoreInterleaved2(r[0], r[1], d, to);
+    if constexpr (channels == 3) hn::StoreInterleaved3(r[0], r[1], r[2], d, to);
+    if constexpr (channels == 4) hn::StoreInterleaved4(r[0], r[1], r[2], r[3], d, to);
+  }
+#endif
+  for (; x < args.count; ++x) {
+    for (int c = 0; c < channels; ++c) args.target[x * channels + c] = args.source[c * args.channel_stride + x];
+  }
+}
+
+/// At most a vector of channels, a square of channels x voxels at a time: with zeros up to a vector, or no more than they
+/// are.
+template <bool padded>
+void pack_square(const PackArgs<float>& args) {
   const Tag d;
   for (std::int64_t x = 0; x < args.count; x += kLanes) {
     const std::int64_t columns = std::min(kLanes, args.count - x);
@@ -47,16 +72,33 @@ void pack_padded(const PackArgs<float>& args) {
     transpose(d, r);
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; ++i) {
-      if (i < columns) hn::StoreU(r[i], d, args.target + (x + i) * args.ld);
+      if (i >= columns) continue;
+      float* const to = args.target + (x + i) * args.ld;
+      if constexpr (padded) {
+        hn::StoreU(r[i], d, to);
+      } else {
+        store_first(r[i], d, to, args.channels);
+      }
     }
   }
 }
 
 /// A square of channels x voxels at a time. Of channels that are left over, a few go one by one, more of them with some that
-/// have gone before; those that fill no vector one by one, but where zeros are to follow them.
+/// have gone before.
 void pack_f32(const PackArgs<float>& args) {
   const Tag d;
-  if (args.channels < kLanes && args.padded_channels == kLanes) return pack_padded(args);
+  if (args.channels < kLanes && args.padded_channels == kLanes) return pack_square</*padded=*/true>(args);
+  if (args.ld == args.channels && args.padded_channels == args.channels) {
+    switch (args.channels) {
+      case 1: return pack_dense<1>(args);
+      case 2: return pack_dense<2>(args);
+      case 3: return pack_dense<3>(args);
+      case 4: return pack_dense<4>(args);
+      default: break;
+    }
+  }
+  if (CONVT3D_MASKED_MEMORY && args.channels < kLanes && args.channels > kLanes / 4 && args.padded_channels == args.channels)
+    return pack_square</*padded=*/false>(args);
   const std::int64_t left = args.channels % kLanes;
   const bool again = args.channels > kLanes && left >= 4;
   const std::int64_t packed = args.channels - (again ? 0 : left);
@@ -110,9 +152,10 @@ void unpack_f64(const UnpackArgs<double>& args) {
   }
 }
 
-/// Streaming stores want every channel's row aligned to the vector.
+/// Whether every channel's row is whole vectors.
 bool rows_aligned(const UnpackArgs<float>& args) {
-  const auto bits = reinterpret_cast<std::uintptr_t>(args.target) | static_cast<std::uintptr_t>(args.channel_stride * 4);
+  const auto bits =
+      reinterpret_cast<std::uintptr_t>(args.target) | static_cast<std::uintptr_t>((args.channel_stride | args.count) * 4);
   return bits % (kLanes * 4) == 0;
 }
 
@@ -138,6 +181,26 @@ void unpack_dense(const UnpackArgs<float>& args) {
   }
 }
 
+/// Past the caches by way of some columns of each channel.
+void unpack_streams(const UnpackArgs<float>& args) {
+  constexpr std::int64_t kColumns = 256;
+  const Tag d;
+  HWY_ALIGN float rows[kLanes][kColumns];
+  for (std::int64_t x = 0; x < args.count; x += kColumns) {
+    const std::int64_t columns = std::min(kColumns, args.count - x);
+    for (std::int64_t i = 0; i < columns; i += kLanes) {
+      V r[kLanes];
+#pragma GCC unroll 16
+      for (int j = 0; j < kLanes; ++j) r[j] = hn::LoadU(d, args.staging + std::min(x + i + j, args.count - 1) * args.ld);
+      transpose(d, r);
+#pragma GCC unroll 16
+      for (int c = 0; c < kLanes; ++c) hn::Store(r[c], d, rows[c] + i);
+    }
+    for (std::int64_t c = 0; c < args.channels; ++c)
+      stream_row(rows[c], args.target + c * args.channel_stride + x, columns, args.streams[c]);
+  }
+}
+
 void unpack_f32(const UnpackArgs<float>& args) {
   if (args.ld == args.channels && args.ld <= 4 && args.ld < kLanes) {
     switch (args.channels) {
@@ -148,7 +211,8 @@ void unpack_f32(const UnpackArgs<float>& args) {
     }
   }
   const Tag d;
-  const bool stream = args.stream && args.channels == kLanes && rows_aligned(args);
+  const bool stream = args.streams != nullptr;
+  if (stream && !(args.channels == kLanes && rows_aligned(args))) return unpack_streams(args);
   std::int64_t x = 0;
   for (; x + kLanes <= args.count; x += kLanes) {
     V r[kLanes];
