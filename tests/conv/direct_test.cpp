@@ -164,5 +164,31 @@ TEST(Direct, GivesTheSameBitsWhereRowsRunOn) {
   }
 }
 
+/// Lines that are shared by two rows, two planes or two blocks; channels that fill no vector.
+TEST(Direct, StoresTheSameBitsPastTheCaches) {
+  constexpr std::int64_t kL2 = 1 << 14;
+  const ConvTranspose3dOptions layers[] = {
+      {.in_channels = 3, .out_channels = 20, .kernel_size = 3},
+      {.in_channels = 3, .out_channels = 20, .kernel_size = 2, .stride = {1, 2, 2}},
+      {.in_channels = 3, .out_channels = 20, .kernel_size = 2, .stride = 2},
+  };
+  for (const ConvTranspose3dOptions& layer : layers) {
+    const Problem problem = convt3d::make_problem(layer, 2, {7, 23, 37});
+    ASSERT_GT(problem.co * problem.output.d * problem.output.h * problem.output.w * 4, 16 * kL2);
+    const Arrays<float> arrays = normal_arrays<float>(problem, 9);
+    for (const Isa isa : convt3d::available_isas()) {
+      const std::vector<float> expected =
+          run(executor_of(plan_of(problem, {isa, "direct"}, 1, 1 << 24), arrays), arrays.input);
+      for (const int threads : {1, 2, 3}) {
+        const Extent3 block = tiling_of(problem, machine_of(isa, kL2), threads).block;
+        EXPECT_GE(block.h * problem.stride.h * block.w * problem.stride.w, 128) << "too short to go past the caches";
+        const convt3d::Plan plan = plan_of(problem, {isa, "direct"}, threads, kL2);
+        EXPECT_TRUE(same_bits(run(executor_of(plan, arrays), arrays.input), expected))
+            << convt3d::name_of(isa) << ", " << to_string(problem) << ", " << threads << " threads";
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace testing_support
