@@ -7,7 +7,8 @@
 //
 // Such a product has fewer terms, so it should not start anew for each tap of h: the panel is [plane][w][row slot][ci], the
 // rows that the taps of a phase read in slots side by side (DirectTiling::slot), and with the weights of h turned round
-// (DirectWeights) the terms of h and ci are one run. Layers of one tap per output are never cropped, so none in bfloat16 is.
+// (DirectWeights) the terms of h and ci are one run. Positions are few, so where there is but one vector of channels the
+// product sums even and odd terms apart. Layers of one tap per output are never cropped, so none in bfloat16 is.
 #include "convt3d/conv/direct_cropped.hpp"
 
 #include <algorithm>
@@ -128,6 +129,7 @@ void CroppedProducts<T>::multiply_row(const DirectBlock& block, const AxisPhase&
   if (args.tap_count == 0 || args.k == 0) return;
 
   args.adds = true;
+  args.apart = t.apart();
   const T* const first_column = args.a;
   for (const Tap& tap : w.taps) {
     const InsidePositions inside = inside_positions(w, tap, t.axes[2].stride, problem_.input.w);

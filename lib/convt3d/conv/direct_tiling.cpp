@@ -64,10 +64,10 @@ bool is_one_sum(const DirectTiling& t, const Problem& problem) {
 constexpr double kTap = 10;
 
 /// Estimated cycles of a product over so many positions, for each term of its sums, over all output channels.
-double term_cycles(const DirectTiling& t, std::int64_t positions, bool wide) {
+double term_cycles(const DirectTiling& t, std::int64_t positions, bool wide, bool apart = false) {
   const std::int64_t rest = ceil_div(t.co, t.lanes) % t.nr;  // vectors of the last chunk, if it has fewer
-  return static_cast<double>(t.chunks - (rest > 0)) * product_cycles(positions, t.nr, wide) +
-         (rest > 0 ? product_cycles(positions, rest, wide) : 0);
+  return static_cast<double>(t.chunks - (rest > 0)) * product_cycles(positions, t.nr, wide, apart) +
+         (rest > 0 ? product_cycles(positions, rest, wide, apart) : 0);
 }
 
 std::int64_t phases_with_taps(const Problem& p, int axis) { return std::min(p.stride[axis], p.kernel[axis]); }
@@ -85,7 +85,7 @@ RowCycles row_cycles(const DirectTiling& t, const Problem& p, std::int64_t colum
       const InsidePositions inside = inside_positions(phase, tap, t.axes[2].stride, p.input.w);
       const std::int64_t positions = std::min(inside.end - inside.begin, columns);
       if (positions == 0) continue;
-      result.term += term_cycles(t, positions, wide);
+      result.term += term_cycles(t, positions, wide, t.apart());
       result.calls += call * real(t.chunks) + kSum * real(positions * vectors);
     }
   }

@@ -86,6 +86,8 @@ struct DirectTiling {
     const std::int64_t step = axes[1].phases.back().out_step;
     return flat ? oh % step * block.h + oh / step : oh;
   }
+  /// With `crop`, whether products sum even and odd terms apart: not where a tiling decides how many vectors they are of.
+  bool apart() const { return co <= lanes; }
   std::int64_t chunk_vectors(std::int64_t chunk) const { return std::min(nr, ceil_div(co, lanes) - chunk * nr); }
 };
 

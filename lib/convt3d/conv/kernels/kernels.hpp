@@ -32,7 +32,8 @@ inline constexpr int kMaxNr = 3;
 ///                               + Σ_tap Σ_k a[position*lda + a_offset + k] · b[b_offset + (k*nr + j)*lanes + lane]
 /// for j < nr; summed over taps, then over k, in this order for every position whatever the blocking, in parts of at most
 /// `part` terms. Taps stand in the order of their weights, of equal distances in b (k*nr vectors or more); some may be
-/// missing. With `adds`, c takes the place of init: the parts are added to what it holds.
+/// missing. With `adds`, c takes the place of init: the parts are added to what it holds. With `apart`, for few positions,
+/// nr = 1 sums each tap's even and odd k apart and adds them at a part's end.
 template <typename T>
 struct ProductArgs {
   const T* a = nullptr;
@@ -46,6 +47,7 @@ struct ProductArgs {
   int nr = 1;               ///< 1 to kMaxNr
   const T* init = nullptr;  ///< null for zero
   bool adds = false;
+  bool apart = false;
   T* c[kMaxNr] = {};  ///< aligned to a vector
   std::int64_t ldc = 0;
 };

@@ -5,6 +5,9 @@
 // mr positions times nr vectors stay in registers over the whole reduction; each step loads nr vectors of b, broadcasts mr
 // numbers of a, and does mr*nr fused multiply-adds. Registers: mr*nr accumulators + nr weights + 1 broadcast.
 //
+// Few positions of one vector are fewer sums than the multiply-add's latency takes to hide: on request even and odd k are
+// summed apart, where registers suffice.
+//
 // A long reduction is summed in parts, each from zero and then added to c: the rounding error of a sum grows with the root
 // of the number of its terms, so that n terms one after the other lose sqrt(n), in parts of p only about sqrt(p) +
 // sqrt(n/p).
@@ -17,6 +20,7 @@
 #include <algorithm>
 
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/kernels/registers-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace convt3d::kernels::HWY_NAMESPACE {
@@ -27,9 +31,11 @@ namespace hn = hwy::HWY_NAMESPACE;
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
 // 32 registers: 16 x 1 + 1 + 1 = 18,  14 x 2 + 2 + 1 = 31,  9 x 3 + 3 + 1 = 31
 constexpr int kMr[kMaxNr + 1] = {0, 16, 14, 9};
+constexpr int kMrApart = 14;  // 14 x 1 x 2 + 1 + 1 = 30
 #else
 // 16 registers: 12 x 1 + 1 + 1 = 14,  6 x 2 + 2 + 1 = 15,  4 x 3 + 3 + 1 = 16
 constexpr int kMr[kMaxNr + 1] = {0, 12, 6, 4};
+constexpr int kMrApart = 6;  // 6 x 1 x 2 + 1 + 1 = 14
 #endif
 
 /// How far ahead of their use weights are asked for, in elements: they come from behind the second cache, or from memory.
@@ -41,7 +47,8 @@ struct Part {
   bool is_first;  ///< written over c, others are added to it
 };
 
-template <typename T, int mr, int nr>
+/// In as many sums as `sums`, to which terms go in turn.
+template <typename T, int mr, int nr, int sums>
 void micro_kernel(const ProductArgs<T>& args, std::int64_t first, const Part& part) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
@@ -49,11 +56,14 @@ void micro_kernel(const ProductArgs<T>& args, std::int64_t first, const Part& pa
   const std::int64_t lda = args.lda;
 
   const T* const init = part.is_first ? args.init : nullptr;
-  V acc[mr][nr];
+  V acc[sums][mr][nr];
 #pragma GCC unroll 16
   for (int i = 0; i < mr; ++i) {
 #pragma GCC unroll 4
-    for (int j = 0; j < nr; ++j) acc[i][j] = init != nullptr ? hn::LoadU(d, init + j * kLanes) : hn::Zero(d);
+    for (int j = 0; j < nr; ++j) {
+      acc[0][i][j] = init != nullptr ? hn::LoadU(d, init + j * kLanes) : hn::Zero(d);
+      if constexpr (sums == 2) acc[1][i][j] = hn::Zero(d);
+    }
   }
   for (std::int64_t tap = part.tap_begin; tap < part.tap_end; ++tap) {
     // x86 reaches three positions from one pointer: [p], [p + lda*4], [p + lda*8].
@@ -61,51 +71,65 @@ void micro_kernel(const ProductArgs<T>& args, std::int64_t first, const Part& pa
 #pragma GCC unroll 6
     for (int i = 0; i < (mr + 2) / 3; ++i) a[i] = args.a + (first + 3 * i) * lda + args.taps[tap].a_offset + part.k_begin;
     const T* b = args.b + args.taps[tap].b_offset + part.k_begin * nr * kLanes;
-    for (std::int64_t k = part.k_begin; k < part.k_end; ++k) {
+    const auto add_term = [&](V(&sum)[mr][nr]) HWY_ATTR {
       V row[nr];
 #pragma GCC unroll 4
       for (int j = 0; j < nr; ++j) row[j] = hn::Load(d, b + j * kLanes);
       b += nr * kLanes;
+      if constexpr (sums == 1) {
 #pragma GCC unroll 4
-      for (int j = 0; j < nr; ++j) hwy::Prefetch(b + kPrefetch + j * kLanes);
+        for (int j = 0; j < nr; ++j) hwy::Prefetch(b + kPrefetch + j * kLanes);
+      } else {
+        keep_loaded(row);
+      }
 #pragma GCC unroll 16
       for (int i = 0; i < mr; ++i) {
         const V x = hn::Set(d, a[i / 3][(i % 3) * lda]);
 #pragma GCC unroll 4
-        for (int j = 0; j < nr; ++j) acc[i][j] = hn::MulAdd(x, row[j], acc[i][j]);
+        for (int j = 0; j < nr; ++j) sum[i][j] = hn::MulAdd(x, row[j], sum[i][j]);
       }
 #pragma GCC unroll 6
       for (int i = 0; i < (mr + 2) / 3; ++i) ++a[i];
+    };
+    std::int64_t k = part.k_begin;
+    if constexpr (sums == 2) {
+      for (; k + 1 < part.k_end; k += 2) {
+        add_term(acc[0]);
+        add_term(acc[1]);
+      }
     }
+    for (; k < part.k_end; ++k) add_term(acc[0]);
   }
-  if (!part.is_first) {
 #pragma GCC unroll 16
-    for (int i = 0; i < mr; ++i) {
+  for (int i = 0; i < mr; ++i) {
 #pragma GCC unroll 4
-      for (int j = 0; j < nr; ++j) acc[i][j] = hn::Add(acc[i][j], hn::Load(d, args.c[j] + (first + i) * args.ldc));
+    for (int j = 0; j < nr; ++j) {
+      if constexpr (sums == 2) acc[0][i][j] = hn::Add(acc[0][i][j], acc[1][i][j]);
+      if (!part.is_first) acc[0][i][j] = hn::Add(acc[0][i][j], hn::Load(d, args.c[j] + (first + i) * args.ldc));
     }
   }
 #pragma GCC unroll 16
   for (int i = 0; i < mr; ++i) {
 #pragma GCC unroll 4
-    for (int j = 0; j < nr; ++j) hn::Store(acc[i][j], d, args.c[j] + (first + i) * args.ldc);
+    for (int j = 0; j < nr; ++j) hn::Store(acc[0][i][j], d, args.c[j] + (first + i) * args.ldc);
   }
 }
 
 /// The parts one after the other. Which they are depends on the taps' places in b alone, not on those left out, so that
 /// positions with other neighbours are summed alike.
-template <typename T, int mr, int nr>
+template <typename T, int mr, int nr, int sums>
 void all_parts(const ProductArgs<T>& args, std::int64_t first) {
   constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
   const auto place = [&](std::int64_t tap) { return args.taps[tap].b_offset / (nr * kLanes); };  // in terms
   const std::int64_t k = args.k;
   Part part{.tap_begin = 0, .tap_end = args.tap_count, .k_begin = 0, .k_end = k, .is_first = !args.adds};
-  if (args.tap_count == 0 || place(args.tap_count - 1) + k <= args.part) return micro_kernel<T, mr, nr>(args, first, part);
+  if (args.tap_count == 0 || place(args.tap_count - 1) + k <= args.part)
+    return micro_kernel<T, mr, nr, sums>(args, first, part);
   const std::int64_t pieces = (k + args.part - 1) / args.part;              // of a tap
   const std::int64_t group = std::max<std::int64_t>(1, args.part / k) * k;  // terms of whole taps
   if (part.is_first && place(0) >= group) {  // the first part is missing: it would have been init alone
     part.tap_end = 0;
-    micro_kernel<T, mr, nr>(args, first, part);
+    micro_kernel<T, mr, nr, sums>(args, first, part);
     part.is_first = false;
   }
   for (; part.tap_begin < args.tap_count; part.tap_begin = part.tap_end) {
@@ -114,26 +138,26 @@ void all_parts(const ProductArgs<T>& args, std::int64_t first) {
     for (std::int64_t piece = 0; piece < pieces; ++piece, part.is_first = false) {
       part.k_begin = k * piece / pieces;
       part.k_end = k * (piece + 1) / pieces;
-      micro_kernel<T, mr, nr>(args, first, part);
+      micro_kernel<T, mr, nr, sums>(args, first, part);
     }
   }
 }
 
-template <typename T, int nr, int most = kMr[nr]>
+template <typename T, int nr, int sums, int most>
 void positions_from(const ProductArgs<T>& args, std::int64_t first, std::int64_t mr) {
   if constexpr (most > 0) {
-    if (mr == most) return all_parts<T, most, nr>(args, first);
-    positions_from<T, nr, most - 1>(args, first, mr);
+    if (mr == most) return all_parts<T, most, nr, sums>(args, first);
+    positions_from<T, nr, sums, most - 1>(args, first, mr);
   }
 }
 
 /// Splits the positions into blocks of nearly equal size, so that none is left with a few.
-template <typename T, int nr>
+template <typename T, int nr, int sums = 1, int most = kMr[nr]>
 void blocks(const ProductArgs<T>& args) {
-  std::int64_t left = (args.positions + kMr[nr] - 1) / kMr[nr];
+  std::int64_t left = (args.positions + most - 1) / most;
   for (std::int64_t first = 0; first < args.positions; --left) {
     const std::int64_t mr = (args.positions - first + left - 1) / left;
-    positions_from<T, nr>(args, first, mr);
+    positions_from<T, nr, sums, most>(args, first, mr);
     first += mr;
   }
 }
@@ -141,7 +165,7 @@ void blocks(const ProductArgs<T>& args) {
 template <typename T>
 void product(const ProductArgs<T>& args) {
   switch (args.nr) {
-    case 1: return blocks<T, 1>(args);
+    case 1: return args.apart ? blocks<T, 1, 2, kMrApart>(args) : blocks<T, 1>(args);
     case 2: return blocks<T, 2>(args);
     default: return blocks<T, 3>(args);
   }
