@@ -259,6 +259,10 @@ void append_kernels_beyond_rows(Problems& list) {
       {"beyond_rows_groups",
        {.in_channels = 32, .out_channels = 66, .kernel_size = 4, .padding = {2, 0, 1}, .groups = 2, .dilation = 2},
        {2, 3, 9}});
+  list.push_back({"beyond_rows_one_vector",
+                  {.in_channels = 66, .out_channels = 6, .kernel_size = {2, 3, 5}, .padding = {0, 1, 0}, .groups = 2},
+                  {3, 4, 4},
+                  2});
   list.push_back(
       {"beyond_rows_and_padding",
        {.in_channels = 20, .out_channels = 33, .kernel_size = {3, 3, 5}, .padding = {1, 0, 6}, .dilation = {1, 2, 3}},

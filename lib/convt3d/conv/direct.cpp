@@ -17,8 +17,7 @@
 //    channels that columns are padded, remain runs of their own.
 // 4. Short rows run on into one another (`flat`): the panel is [row][w][shift][ci], each column with all inputs that its
 //    position reads along w. So positions are equally far apart across rows, and step 3 holds as before.
-// 5. The phases along h and w write interleaved into staging rows [oh][ow][co lanes]; when complete these are transposed
-// into
+// 5. The phases along h and w write interleaved into staging rows [oh][ow][co lanes]; when complete they are transposed into
 //    NCDHW rows: every output is written once, by one task. Whole rows run on in both, as one long row: short ones fill
 //    vectors, and past the caches go whole lines, however long a row is (lane_store.hpp).
 // 6. Taps outside the volume along d and h are left out of a row's sums. Along w the panel's zeros are multiplied, but where
