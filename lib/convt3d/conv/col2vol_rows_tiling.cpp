@@ -55,7 +55,7 @@ double col2vol_rows_seconds(const Col2VolRowsTiling& t, const Query& query) {
                                     (w.stride == 1 ? 2.5 * real(ceil_div(w.output, t.lanes)) : 1.6 * real(w.output)));
 
   const double volumes = real(std::max<std::int64_t>(1, query.problem.n) * query.problem.groups), blocks = real(t.blocks_d);
-  constexpr double kTask = 3000, kMargin = 1.1;
+  constexpr double kTask = 3000, kMargin = 1.2, kStart = 9e-6;
   const double scratch = real(t.scratch_size()) * sizeof(T), l2 = real(query.machine.l2_bytes);
   const double computing = products + (adding + storing) * std::max(1.0, scratch / (0.7 * l2));
   // What exceeds the caches comes while products are made, but not quite.
@@ -63,7 +63,7 @@ double col2vol_rows_seconds(const Col2VolRowsTiling& t, const Query& query) {
   const double memory = real(input_size(query.problem)) * sizeof(T) > 16 * l2 ? 0.45 * read * sizeof(T) / 4 : 0;
   const double cycles = (std::max(computing, memory) + 0.35 * std::min(computing, memory)) / blocks + kTask;
   const double all = std::ceil(volumes * blocks / query.threads) * kMargin * cycles;
-  return (all + output_memory_cycles<T>(query) / query.threads) / kClock + 5e-6;
+  return (all + output_memory_cycles<T>(query) / query.threads) / kClock + kStart;
 }
 
 template <typename T>
