@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -69,6 +71,13 @@ inline double shared_line_cycles(int threads, const Extent3& blocks, std::int64_
                                  std::int64_t channels) {
   if (threads == 1) return 0;
   return 100.0 * static_cast<double>(channels * (blocks.w > 1 ? planes * rows : blocks.h > 1 ? planes : 0));
+}
+
+/// Tasks one after the other of the busiest thread. Those at the volume's ends are cut: all together are so many times
+/// `whole`, at most 1, of a full one.
+inline double busiest_rounds(double tasks, double whole, int threads) {
+  if (threads == 1) return tasks * whole;
+  return std::min(std::ceil(tasks / threads), tasks * whole / threads + 0.5);
 }
 
 /// Cycles of all threads together for an output of elements T that exceeds the caches and is stored through them: its lines

@@ -217,11 +217,11 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   cycles += std::max(0.0, working_set - 0.25 * l2) / 21;  // the output passes through the cache too
   cycles *= std::max(1.0, working_set / (2 * l2));
   const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w * t.splits);
-  // Blocks at the volume's ends have fewer taps: the last ones are not done at once.
-  double rounds = t.crop && query.threads > 1 ? tasks / query.threads + 0.5 : std::ceil(tasks / query.threads);
-  const std::int64_t blocks = t.blocks.d * t.blocks.h * t.blocks.w;
-  const double whole = real(t.axes[0].positions * t.axes[1].positions * t.axes[2].positions) / (positions * real(blocks));
-  if (query.threads == 1 || tasks >= 8 * query.threads) rounds *= whole;
+  const double full = positions * real(t.blocks.d * t.blocks.h * t.blocks.w);
+  const double whole = real(t.axes[0].positions * t.axes[1].positions * t.axes[2].positions) / full;
+  // Cropped, blocks at the volume's ends have fewer taps: the last ones are not done at once.
+  const double rounds =
+      t.crop && query.threads > 1 ? tasks * whole / query.threads + 0.5 : busiest_rounds(tasks, whole, query.threads);
   constexpr double kBesideOthers = 1.08;  // measured: others' estimates are so much too high where this one is right
   return kBesideOthers * rounds * cycles / kClock + 5e-6;
 }

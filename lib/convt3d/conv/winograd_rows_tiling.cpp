@@ -235,15 +235,13 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
       (pack + input) * real(t.ci) * real(t.splits) + products + output + weights / (weights + held < l2 ? 64 : 16);
   if (held > 0.7 * l2) cycles += (real(t.lines_floats()) + 2 * real(t.outputs_floats())) * 4 / 32;
   const double tasks = real(query.problem.n * query.problem.groups * t.blocks_d * t.blocks_h * t.blocks_w * t.splits);
-  // Blocks at the end are cut, which shortens the whole where one thread does them, or there are many.
   const double whole = real(t.d.tiles * t.h.tiles) / real(t.blocks_d * t.block_d * t.blocks_h * t.block_h);
-  const double full = query.threads == 1 || tasks >= 8 * query.threads ? whole : 1;
   // An input beyond the caches arrives row by row, each from another page: cycles an element.
   const double input_size =
       real(query.problem.n * query.problem.ci) * real(query.problem.input.d * query.problem.input.h * query.problem.input.w);
   const double memory = input_size * 4 > 16 * l2 ? 0.7 * input_size : 0;
   const double beside = (memory + gap_cycles(t, query.problem)) / query.threads;
-  return (std::ceil(tasks / query.threads) * full * cycles / real(t.splits) + beside) / kClock + 5e-6;
+  return (busiest_rounds(tasks, whole, query.threads) * cycles / real(t.splits) + beside) / kClock + 5e-6;
 }
 
 std::optional<WinogradRowsTiling> winograd_rows_tiling(const Query& query, std::string& reason) {

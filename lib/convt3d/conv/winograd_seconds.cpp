@@ -154,11 +154,11 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
   const double fetched = weights / (weights + working_set < l2 ? 64 : weights < 0.6 * l3 ? 16 : 6);
   double cycles = once * splits + overlapped(work.products, fetched) + rest;
   if (working_set > 0.7 * l2) cycles *= working_set / (0.7 * l2);
-  // Blocks at the end are cut, which shortens the whole where one thread does them, or there are many.
   const double tasks = blocks * splits;
-  const double whole = real(d.tiles * h.tiles * w.tiles) / (real(t.blocks.d * t.blocks.h * t.blocks.w) * tiles);
-  const double full = query.threads == 1 || tasks >= 32 * query.threads ? whole : 1;
-  return std::ceil(tasks / query.threads) * full * kMargin * cycles / splits / kClock + kStart;
+  // A task that is cut needs all weights.
+  const double cut = 1 - real(d.tiles * h.tiles * w.tiles) / (real(t.blocks.d * t.blocks.h * t.blocks.w) * tiles);
+  const double whole = 1 - cut * std::max(0.0, 1 - fetched / cycles);
+  return busiest_rounds(tasks, whole, query.threads) * kMargin * cycles / splits / kClock + kStart;
 }
 
 double winograd_least_seconds(const WinogradTiling& t, const Query& query) {

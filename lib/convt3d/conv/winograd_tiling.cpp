@@ -90,9 +90,19 @@ double choose_block(WinogradTiling& t, const Query& query) {
       if (t.shared) return;
     }
   };
+  // Powers of two, and equal shares of the threads.
+  const auto sizes = [&](std::size_t axis) {
+    const std::int64_t tiles = t.axes[axis].tiles;
+    std::vector<std::int64_t> result;
+    for (std::int64_t size = 1; size < 2 * tiles; size *= 2) result.push_back(size);
+    for (std::int64_t shares = query.threads; query.threads > 1 && shares <= 4 * query.threads; shares *= 2)
+      result.push_back(ceil_div(tiles, shares));
+    return result;
+  };
+  const std::vector<std::int64_t> sizes_d = sizes(0), sizes_h = sizes(1);
   for (std::int64_t cut = 1; cut <= t.axes[2].tiles; cut *= 2) {
-    for (std::int64_t bh = 1; bh < 2 * t.axes[1].tiles; bh *= 2) {
-      for (std::int64_t bd = 1; bd < 2 * t.axes[0].tiles; bd *= 2) {
+    for (const std::int64_t bh : sizes_h) {
+      for (const std::int64_t bd : sizes_d) {
         const Extent3 block = {whole_runs(0, bd), whole_runs(1, bh), whole_runs(2, ceil_div(t.axes[2].tiles, cut))};
         const bool smallest = bd == 1 && bh == 1 && cut * 2 > t.axes[2].tiles;
         if (block.d * block.h * block.w <= kMostTiles || smallest) consider(block);
