@@ -196,7 +196,7 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
                        kStart * real(phases * phases_with_taps(p, 2) * t.chunks * (1 + ceil_div(run, wide ? 14 : 6))));
   }
 
-  // Weights, read once per task, from where there is room for them: bytes per cycle.
+  // Weights, read once per task, from where there is room for them: bytes per cycle, while products are made, but not quite.
   const double weights = reduction * vectors * real(t.lanes) * sizeof(T);
   const double working_set = real(t.panel_size + t.staging_size) * sizeof(T);
   const bool in_l2 = weights + working_set < real(query.machine.l2_bytes);
@@ -212,10 +212,11 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
                          shared_line_cycles(query.threads, t.blocks, t.block.d * p.stride.d, t.block.h * p.stride.h, t.co);
   const double share = std::min(1.0, real(ceil_div(t.chunks, t.splits) * t.nr) / vectors);  // of the longest split
   constexpr double kTask = 3000;
-  double cycles = (products + traffic + storing) * share + packing + kTask;
+  const double multiplying = std::max(products, traffic) + 0.3 * std::min(products, traffic);
+  double cycles = (multiplying + storing) * share + packing + kTask;
   const double l2 = real(query.machine.l2_bytes);
   cycles += std::max(0.0, working_set - 0.25 * l2) / 21;  // the output passes through the cache too
-  cycles *= std::max(1.0, working_set / (2 * l2));
+  cycles *= std::max(1.0, working_set / l2);
   const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w * t.splits);
   const double full = positions * real(t.blocks.d * t.blocks.h * t.blocks.w);
   const double whole = real(t.axes[0].positions * t.axes[1].positions * t.axes[2].positions) / full;
