@@ -285,10 +285,14 @@ class Winograd final : public Prepared {
     const std::int64_t first = std::max(row_begin, box.begin.w);
     const std::int64_t last = std::min(row_end, box.end.w);
     const std::int64_t cells_d = d.cells_covered(block.first_tile.d, block.tiles.d);
-    const std::int64_t cells_h = h.cells_covered(block.first_tile.h, block.tiles.h);
-    // Rows of one residue of h have those of others between them.
+    const auto oh = [&](std::int64_t ch) { return h.cells.output_of(block.first_cell.h + ch, rh); };
+    std::int64_t first_h = 0, end_h = h.cells_covered(block.first_tile.h, block.tiles.h);
+    while (first_h < end_h && oh(first_h) < box.begin.h) ++first_h;
+    while (first_h < end_h && oh(end_h - 1) >= box.end.h) --end_h;
+    // Rows of one residue of h have those of others between them; in the staging rows, what tiles have beyond the volume.
     const bool rows_follow = h.cells.stride == 1 && last - first == have.w;
     const bool stream = args.stream && (rows_follow || (last - first) % t.lanes == 0);
+    const std::int64_t rows_at_once = rows_follow && row == have.w * t.lanes ? end_h - first_h : 1;
     for (std::int64_t j = 0; j < t.vectors_in(chunk); ++j) {
       const std::int64_t co = (chunk * t.chunk_vectors + j) * t.lanes;
       LaneStore<float> store(
@@ -302,11 +306,10 @@ class Winograd final : public Prepared {
       for (std::int64_t cd = 0; cd < cells_d; ++cd) {
         const std::int64_t od = d.cells.output_of(block.first_cell.d + cd, rd);
         if (od < args.wanted.begin || od >= args.wanted.end) continue;
-        for (std::int64_t ch = 0; ch < cells_h; ++ch) {
-          const std::int64_t oh = h.cells.output_of(block.first_cell.h + ch, rh);
-          if (oh < box.begin.h || oh >= box.end.h) continue;
+        for (std::int64_t ch = first_h; ch < end_h; ch += rows_at_once) {
           store.put(staging + ((j * t.span.d + cd) * t.span.h + ch) * row + (first - row_begin) * t.lanes,
-                    ((od - box.begin.d) * have.h + oh - box.begin.h) * have.w + first - box.begin.w, last - first);
+                    ((od - box.begin.d) * have.h + oh(ch) - box.begin.h) * have.w + first - box.begin.w,
+                    (last - first) * rows_at_once);
         }
       }
     }
