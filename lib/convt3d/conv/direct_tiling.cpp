@@ -216,7 +216,10 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   double cycles = (multiplying + storing) * share + packing + kTask;
   const double l2 = real(query.machine.l2_bytes);
   cycles += std::max(0.0, working_set - 0.25 * l2) / 21;  // the output passes through the cache too
-  cycles *= std::max(1.0, working_set / l2);
+  // Cropped, a large panel costs less than the halo of small ones, as measured.
+  const double outgrown =
+      t.crop ? std::max(real(t.staging_size) * sizeof(T) / l2, working_set / (4 * l2)) : working_set / l2;
+  cycles *= std::max(1.0, outgrown);
   const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w * t.splits);
   const double full = positions * real(t.blocks.d * t.blocks.h * t.blocks.w);
   const double whole = real(t.axes[0].positions * t.axes[1].positions * t.axes[2].positions) / full;
