@@ -223,11 +223,8 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   const double tasks = real(std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w * t.splits);
   const double full = positions * real(t.blocks.d * t.blocks.h * t.blocks.w);
   const double whole = real(t.axes[0].positions * t.axes[1].positions * t.axes[2].positions) / full;
-  // Cropped, blocks at the volume's ends have fewer taps: the last ones are not done at once.
-  const double rounds =
-      t.crop && query.threads > 1 ? tasks * whole / query.threads + 0.5 : busiest_rounds(tasks, whole, query.threads);
   constexpr double kBesideOthers = 1.08;  // measured: others' estimates are so much too high where this one is right
-  return kBesideOthers * rounds * cycles / kClock + 5e-6;
+  return kBesideOthers * busiest_rounds(tasks, whole, query.threads) * cycles / kClock + 5e-6;
 }
 
 namespace {
