@@ -65,6 +65,7 @@ double choose_block(WinogradTiling& t, const Query& query) {
   double best = std::numeric_limits<double>::infinity();
   Extent3 chosen;
   bool shared = false;
+  std::int64_t splits = 1;
   // Whole runs of interleaved tiles, so that no two blocks write to one cell.
   const auto whole_runs = [&](std::size_t axis, std::int64_t tiles) {
     return round_up(std::min(tiles, t.axes[axis].tiles), t.axes[axis].step);
@@ -82,10 +83,19 @@ double choose_block(WinogradTiling& t, const Query& query) {
     for (t.shared = false;; t.shared = true) {
       set_block(t, block, query);
       if (t.shared && !may_share()) return;
-      if (const double seconds = winograd_seconds(t, query); seconds < best) {
+      // As many tasks as threads transform the least input more than once; more of them share the work more evenly, which
+      // the estimate does not see.
+      constexpr double kEven = 1.15;
+      const std::int64_t few = std::clamp<std::int64_t>(query.threads / t.block_count(query.problem), 1, t.splits);
+      const std::int64_t most = t.splits;
+      for (const std::int64_t count : {most, few}) {
+        t.splits = count;
+        const double seconds = winograd_seconds(t, query) * (count < most ? kEven : 1);
+        if (seconds >= best) continue;
         best = seconds;
         chosen = block;
         shared = t.shared;
+        splits = count;
       }
       if (t.shared) return;
     }
@@ -111,6 +121,7 @@ double choose_block(WinogradTiling& t, const Query& query) {
   }
   t.shared = shared;
   set_block(t, chosen, query);
+  t.splits = splits;
   return best;
 }
 
