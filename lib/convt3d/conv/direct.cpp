@@ -268,19 +268,12 @@ class Direct final : public Prepared {
     const bool joins_planes = joins_rows && rows == have.h && rows == t.staging_rows() && d.out_step == 1;
     const std::int64_t rows_at_once = joins_rows ? rows : 1, planes_at_once = joins_planes ? end_d - first_d : 1;
     const std::int64_t count = columns * rows_at_once * planes_at_once;
-    const std::int64_t channel_stride = have.d * have.h * have.w;
     constexpr std::int64_t kLongRun = 128;
     const bool stream = args.stream && (count >= kLongRun || count % t.lanes == 0);
     for (std::int64_t j = 0; j < t.chunk_vectors(chunk); ++j) {
       const std::int64_t co = (chunk * t.nr + j) * t.lanes;
-      LaneStore<T> store(
-          epilogue_, unpack_, t.lanes,
-          {.group = block.group,
-           .first = co,
-           .channels = std::min(t.lanes, t.co - co),
-           .target = static_cast<T*>(args.output) + (block.n * problem_.co + block.group * t.co + co) * channel_stride,
-           .channel_stride = channel_stride},
-          stream);
+      LaneStore<T> store(epilogue_, unpack_, t.lanes, lane_target<T>(args, problem_, block.n, block.group, co, t.lanes),
+                         stream);
       for (std::int64_t qd = first_d; qd < end_d; qd += planes_at_once) {
         for (std::int64_t i = 0; i < rows; i += rows_at_once) {
           const std::int64_t oh = first_h + i;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 
@@ -19,6 +20,19 @@ struct LaneTarget {
   T* target = nullptr;
   std::int64_t channel_stride = 0;
 };
+
+/// Of volume n of the output: a vector of a group's channels, or what is left of them.
+template <typename T>
+LaneTarget<T> lane_target(const RunArgs& args, const Problem& problem, std::int64_t n, std::int64_t group,
+                          std::int64_t first, std::int64_t lanes) {
+  const Extent3 have = args.output_box.extent();
+  const std::int64_t co = problem.co / problem.groups, channel_stride = have.d * have.h * have.w;
+  return {.group = group,
+          .first = first,
+          .channels = std::min(lanes, co - first),
+          .target = static_cast<T*>(args.output) + (n * problem.co + group * co + first) * channel_stride,
+          .channel_stride = channel_stride};
+}
 
 /// The way of staging rows into a volume: through the epilogue, transposed, past the caches where that is asked for.
 template <typename T>

@@ -278,7 +278,6 @@ class Winograd final : public Prepared {
     const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
     const Box3& box = args.output_box;
     const Extent3 have = box.extent();
-    const std::int64_t channel_stride = have.d * have.h * have.w;
     const std::int64_t row = t.span.w * w.cells.stride * t.lanes;
     const std::int64_t row_begin = w.cells.output_of(block.first_cell.w, 0);
     const std::int64_t row_end = row_begin + w.cells_covered(block.first_tile.w, block.tiles.w) * w.cells.stride;
@@ -295,14 +294,8 @@ class Winograd final : public Prepared {
     const std::int64_t rows_at_once = rows_follow && row == have.w * t.lanes ? end_h - first_h : 1;
     for (std::int64_t j = 0; j < t.vectors_in(chunk); ++j) {
       const std::int64_t co = (chunk * t.chunk_vectors + j) * t.lanes;
-      LaneStore<float> store(
-          epilogue_, unpack_, t.lanes,
-          {.group = block.group,
-           .first = co,
-           .channels = std::min(t.lanes, t.co - co),
-           .target = static_cast<float*>(args.output) + (block.n * problem_.co + block.group * t.co + co) * channel_stride,
-           .channel_stride = channel_stride},
-          stream);
+      LaneStore<float> store(epilogue_, unpack_, t.lanes,
+                             lane_target<float>(args, problem_, block.n, block.group, co, t.lanes), stream);
       for (std::int64_t cd = 0; cd < cells_d; ++cd) {
         const std::int64_t od = d.cells.output_of(block.first_cell.d + cd, rd);
         if (od < args.wanted.begin || od >= args.wanted.end) continue;

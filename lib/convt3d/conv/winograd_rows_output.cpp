@@ -95,7 +95,7 @@ WinogradRowsOutput::Places WinogradRowsOutput::place_rows(const Box3& box, const
       }
     }
   }
-  // Those of interleaved tiles do.
+  // Rows of interleaved tiles were listed tile by tile.
   if (t.h.step > 1) std::sort(places, places + count, [](const auto& a, const auto& b) { return a.target < b.target; });
   return {places, count};
 }

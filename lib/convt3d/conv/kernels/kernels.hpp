@@ -56,8 +56,8 @@ using ProductFn = void (*)(const ProductArgs<T>&);
 template <typename T>
 ProductFn<T> product(Isa isa);
 
-/// The same of words of two bfloat16, low and high: each step adds two products to a float32. `part` and `adds` are ignored.
-/// For machines with Machine::bfloat16; null where the compiler's target has none.
+/// The same of words of two bfloat16, low and high: each step adds two products to a float32. `part`, `adds` and `apart` are
+/// ignored. For machines with Machine::bfloat16; null where the compiler's target has none.
 ProductFn<float> product_bfloat16();
 
 /// Neighbouring floats into words of two bfloat16, rounded to nearest even, subnormals to zero: source[x*source_ld + 2k] and
