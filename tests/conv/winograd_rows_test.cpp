@@ -37,11 +37,11 @@ TEST(WinogradRows, TakesFourierTransformsWhereWinogradsDoMoreOrRoundTooMuch) {
     return tiles.substr(0, tiles.find(", blocks"));
   };
   EXPECT_FALSE(contains(schemes_of(3), "DFT")) << schemes_of(3);
-  EXPECT_EQ(schemes_of(5), "DFT(8, 5) x DFT(8, 5)");
-  EXPECT_EQ(schemes_of(6), "DFT(7, 6) x DFT(7, 6)");
-  EXPECT_EQ(schemes_of(7), "DFT(6, 7) x DFT(6, 7)");
-  EXPECT_EQ(schemes_of(8), "DFT(5, 8) x DFT(5, 8)");
-  EXPECT_EQ(schemes_of(9), "DFT(4, 9) x DFT(4, 9)");
+  EXPECT_EQ(schemes_of(5), "DFT12(8, 5) x DFT12(8, 5)");
+  EXPECT_EQ(schemes_of(6), "DFT12(7, 6) x DFT12(7, 6)");
+  EXPECT_EQ(schemes_of(7), "DFT12(6, 7) x DFT12(6, 7)");
+  EXPECT_EQ(schemes_of(8), "DFT12(5, 8) x DFT12(5, 8)");
+  EXPECT_EQ(schemes_of(9), "DFT12(4, 9) x DFT12(4, 9)");
 }
 
 TEST(WinogradRows, RefusesPhasesThatItHasNoTransformFor) {

@@ -292,7 +292,7 @@ void append_many_taps(Problems& list) {
   list.push_back({"taps_around_whole", {.in_channels = 4, .out_channels = 9, .kernel_size = {2, 6, 9}}, {3, 7, 4}, 2});
   list.push_back({"taps_not_around",
                   {.in_channels = 5, .out_channels = 4, .kernel_size = {1, 7, 6}, .padding = {0, 3, 2}},
-                  {2, 10, 11}});
+                  {2, 14, 14}});
   list.push_back({"taps_many_on_d",
                   {.in_channels = 17, .out_channels = 20, .kernel_size = {11, 8, 6}, .padding = {5, 1, 4}},
                   {4, 6, 15}});

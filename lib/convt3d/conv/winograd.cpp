@@ -2,8 +2,8 @@
 //
 // On an axis, the outputs of residue r of m neighbouring cells are a correlation of the inputs from the first cell's lowest
 // on with the residue's taps, and all residues read the same inputs (docs/math.md). F(m, taps) replaces the m*taps
-// multiplications by m+taps-1 (kernels/cook_toom.hpp), a Fourier transform those of 13 - taps outputs by 17
-// (kernels/fourier.cpp). Done on each axis that has two taps or more:
+// multiplications by m+taps-1 (kernels/cook_toom.hpp), a Fourier transform of 8, 12 or 16 elements those of 9, 13 or 17 -
+// taps outputs by 11, 17 or 23 (kernels/fourier.cpp). Done on each axis that has two taps or more:
 //
 // 1. Tiles are m_d x m_h x m_w cells; a block of tiles is a task. The block's input is packed into panels
 //    [vector of ci][d][h][w][lane], and every tile transformed by Bᵀ on w, h, d into V[point][tile][ci].
@@ -15,7 +15,8 @@
 // Or d is summed: its tiles are single cells, V[point of h, w][plane][tile of h, w][ci] has every plane of inputs that they
 // read, and the product sums up the residue's taps on d like channels, each a run of terms some planes on. That takes as
 // many multiplications on d as there are taps, which may lie anywhere, but far fewer points and weights: right where weights
-// are many and tiles few, kernels large, or a third transform would round too much.
+// are many and tiles few, kernels large, or a third transform would round too much. Taps beyond the volume's ends are left
+// out, and no planes are made there, but where that would leave too few sums at a time (summed_runs.cpp).
 //
 // Where weights are many and tiles few, all blocks are transformed first, and each unit's weights, read once, then serve all
 // of them.
@@ -36,7 +37,7 @@
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/lane_store.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
-#include "convt3d/conv/thread_taps.hpp"
+#include "convt3d/conv/summed_runs.hpp"
 #include "convt3d/conv/winograd_tiling.hpp"
 #include "convt3d/conv/winograd_transforms.hpp"
 #include "convt3d/conv/winograd_weights.hpp"
@@ -139,6 +140,13 @@ class Winograd final : public Prepared {
     }
     block.group = digits.next(problem_.groups);
     block.n = digits.rest();
+    const WinogradAxis& d = t.axes[0];
+    const std::int64_t first = block.first_cell.d + d.cells.lowest;
+    const std::int64_t cells = d.cells_covered(block.first_tile.d, block.tiles.d);
+    block.panel =
+        d.summed ? d.planes_read(block.first_cell.d, block.tiles.d) : Planes{first, first + cells + d.cells.shifts() - 1};
+    block.panel.end = std::max(block.panel.begin, block.panel.end);
+    block.planes = d.summed ? block.panel.end - block.panel.begin : block.tiles.d;
     return block;
   }
 
@@ -182,11 +190,10 @@ class Winograd final : public Prepared {
     const std::int64_t iw = block.first_cell.w + t.axes[2].cells.lowest;
     const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.panel.w);
     const std::int64_t last = std::clamp(box.end.w, first, iw + t.panel.w);
-    const WinogradAxis& d = t.axes[0];
-    const std::int64_t rows = (d.cells_covered(block.first_tile.d, block.tiles.d) + d.cells.shifts() - 1) * t.panel.h;
+    const std::int64_t rows = (block.panel.end - block.panel.begin) * t.panel.h;
     float* row = panel;
     for (std::int64_t r = 0; r < rows; ++r, row += t.panel.w * t.lanes) {
-      const std::int64_t id = block.first_cell.d + t.axes[0].cells.lowest + r / t.panel.h;
+      const std::int64_t id = block.panel.begin + r / t.panel.h;
       const std::int64_t ih = block.first_cell.h + t.axes[1].cells.lowest + r % t.panel.h;
       if (id < box.begin.d || id >= box.end.d || ih < box.begin.h || ih >= box.end.h || first >= last) {
         std::fill(row, row + t.panel.w * t.lanes, 0.0F);
@@ -206,21 +213,46 @@ class Winograd final : public Prepared {
     }
   }
 
-  /// What is summed at a point: with d summed, the residue's taps on d that reach a plane of the volume.
-  void list_taps(const WinogradBlock& block, std::int64_t rd, std::int64_t product_weights,
-                 std::vector<kernels::ProductTap>& taps) const {
+  /// Tiles that are multiplied at once, each the sum of the same taps.
+  struct Run {
+    std::int64_t first, tiles;
+    std::int64_t first_tap, taps;
+  };
+
+  /// This thread's lists of runs, kept so that products allocate nothing.
+  struct Lists {
+    SummedRuns cells;
+    std::vector<Run> runs;
+    std::vector<kernels::ProductTap> taps;
+  };
+
+  static Lists& thread_lists() {
+    thread_local Lists lists;
+    return lists;
+  }
+
+  /// Lists what is summed at a point: with d summed, of each tile the residue's taps on d that reach a plane of the volume.
+  void list_runs(const WinogradBlock& block, std::int64_t rd, std::int64_t nr, Lists& lists) const {
     const WinogradAxis& d = tiling_.axes[0];
-    taps.clear();
+    const std::int64_t tiles_h_w = block.tiles.h * block.tiles.w, plane = tiles_h_w * tiling_.ld();
+    lists.runs.clear();
+    lists.taps.clear();
     if (!d.summed) {
-      taps.push_back({});
+      lists.runs.push_back({.first = 0, .tiles = block.tile_count(), .first_tap = 0, .taps = 1});
+      lists.taps.push_back({});
       return;
     }
-    const std::int64_t plane = block.tiles.h * block.tiles.w * tiling_.ld();
-    const std::int64_t first = block.first_cell.d + d.cells.lowest;
-    std::int64_t weights = 0;
-    for (const std::int64_t shift : d.shifts[static_cast<std::size_t>(rd)]) {
-      if (first + shift + block.tiles.d > 0 && first + shift < problem_.input.d) taps.push_back({shift * plane, weights});
-      weights += product_weights;
+    const std::vector<std::int64_t>& shifts = d.shifts[static_cast<std::size_t>(rd)];
+    const std::int64_t first_cell = block.first_cell.d, end_cell = first_cell + block.tiles.d;
+    for (const SummedRun& run : lists.cells.cut(d, rd, first_cell, end_cell, tiles_h_w * nr, tiling_.ci)) {
+      lists.runs.push_back({.first = (run.begin - first_cell) * tiles_h_w,
+                            .tiles = run.cells() * tiles_h_w,
+                            .first_tap = std::ssize(lists.taps),
+                            .taps = run.taps()});
+      for (std::int64_t tap = run.first_tap; tap < run.end_tap; ++tap) {
+        const std::int64_t id = run.begin + d.cells.lowest + shifts[static_cast<std::size_t>(tap)];
+        lists.taps.push_back({(id - block.panel.begin) * plane, tap * tiling_.ci * nr * tiling_.lanes});
+      }
     }
   }
 
@@ -231,22 +263,22 @@ class Winograd final : public Prepared {
     const WinogradAxis &d = t.axes[0], &h = t.axes[1], &w = t.axes[2];
     const std::int64_t tiles = block.tile_count();
     const std::int64_t nd = d.points(d.is_single(rd)), nh = h.points(h.is_single(rh));
-    const std::int64_t points_size = t.planes(block.tiles.d) * block.tiles.h * block.tiles.w * t.ld();
+    const std::int64_t points_size = block.planes * block.tiles.h * block.tiles.w * t.ld();
     const float* u = weights_.unit(block.group, chunk, rd, rh);
-    std::vector<kernels::ProductTap>& taps = thread_taps();
+    Lists& lists = thread_lists();
     for (const WinogradColumns& columns : weights_.columns(chunk)) {
       const auto nr = static_cast<std::int64_t>(columns.entries.size());
       const std::int64_t nw = w.points(columns.single), first_w = t.first_point_w(columns.single);
       const std::int64_t size = tiles * nr * t.lanes, product_weights = t.ci * nr * t.lanes;
-      list_taps(block, rd, product_weights, taps);
+      list_runs(block, rd, nr, lists);
       for (std::int64_t hw = 0; hw < nh * nw; ++hw, u += d.products(rd) * product_weights) {
         const std::int64_t point = hw / nw * t.points_w() + first_w + hw % nw;
         float* const results = d.summed ? scratch.sums + hw * size : scratch.products;
         kernels::ProductArgs<float> args{.a = nullptr,
                                          .lda = t.ld(),
-                                         .positions = tiles,
-                                         .taps = taps.data(),
-                                         .tap_count = std::ssize(taps),
+                                         .positions = 0,
+                                         .taps = nullptr,
+                                         .tap_count = 0,
                                          .k = t.ci,
                                          .part = t.part,
                                          .b = nullptr,
@@ -255,10 +287,15 @@ class Winograd final : public Prepared {
                                          .c = {},
                                          .ldc = nr * t.lanes};
         for (std::int64_t pd = 0; pd < nd; ++pd) {
-          args.a = scratch.points + (pd * nh * t.points_w() + point) * points_size;
           args.b = u + pd * product_weights;
-          for (std::int64_t j = 0; j < nr; ++j) args.c[j] = results + pd * size + j * t.lanes;
-          product_(args);
+          for (const Run& run : lists.runs) {
+            args.a = scratch.points + (pd * nh * t.points_w() + point) * points_size;
+            args.positions = run.tiles;
+            args.taps = lists.taps.data() + run.first_tap;
+            args.tap_count = run.taps;
+            for (std::int64_t j = 0; j < nr; ++j) args.c[j] = results + pd * size + (run.first * nr + j) * t.lanes;
+            product_(args);
+          }
         }
         if (!d.summed) transforms_.output_on_d(rd, results, scratch.sums + hw * size, size, nh * nw * size);
       }

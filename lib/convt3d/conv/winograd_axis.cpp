@@ -72,7 +72,8 @@ std::string examine(WinogradAxis& axis, int& taps) {
 }
 
 std::string to_string(const WinogradScheme& scheme) {
-  return (scheme.fourier ? "DFT(" : "F(") + std::to_string(scheme.outputs) + ", " + std::to_string(scheme.taps) + ")";
+  return (scheme.fourier != 0 ? "DFT" + std::to_string(scheme.fourier) + "(" : "F(") + std::to_string(scheme.outputs) +
+         ", " + std::to_string(scheme.taps) + ")";
 }
 
 void set_scheme(WinogradAxis& axis, const WinogradScheme& scheme) {
@@ -89,7 +90,7 @@ std::vector<WinogradScheme> schemes_for(int taps) {
 }
 
 double error_growth(const WinogradScheme& scheme) {
-  if (scheme.fourier) return scheme.triples ? 1.35 : 1.2;
+  if (scheme.fourier != 0) return !scheme.triples ? 1.2 : scheme.fourier == 16 ? 1.45 : 1.35;
   constexpr std::array kGrowth = {1.0, 1.7, 1.3, 2.25, 1.3, 2.05, 2.35, 2.25, 2.35, 2.45};
   static_assert(kGrowth.size() == std::size(kernels::kWinogradSchemes));
   const auto* const at = std::find(std::begin(kernels::kWinogradSchemes), std::end(kernels::kWinogradSchemes), scheme);

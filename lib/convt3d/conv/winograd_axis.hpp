@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -25,6 +26,7 @@ struct WinogradAxis {
   bool summed = false;
   /// With `summed`: where each residue's taps read, in cells from lowest on, ascending.
   std::vector<std::vector<std::int64_t>> shifts;
+  std::int64_t margin = 0;  ///< planes beyond the volume that taps may read
   std::int64_t tiles = 1;
 
   bool is_single(std::int64_t residue) const { return single[static_cast<std::size_t>(residue)]; }
@@ -49,6 +51,11 @@ struct WinogradAxis {
   /// Kernel index of a residue's tap at lowest + tap*step, or -1.
   std::int64_t kernel_index(std::int64_t residue, std::int64_t tap) const {
     return cells.kernel_index(residue, cells.lowest + tap * step);
+  }
+  /// With `summed`: planes that `count` cells from `cell` on read, up to `margin` beyond the volume; end may be before
+  /// begin.
+  Planes planes_read(std::int64_t cell, std::int64_t count) const {
+    return {std::max(-margin, cell + cells.lowest), std::min(cells.input + margin, cell + count + cells.highest)};
   }
   /// Leaves the runs of `count` tiles from `first` on that have an output that is wanted; count is at most 0 where none has.
   void cut_to(const Planes& wanted, std::int64_t& first, std::int64_t& count) const;

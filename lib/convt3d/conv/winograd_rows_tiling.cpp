@@ -51,7 +51,7 @@ std::int64_t apart(std::int64_t elements, std::int64_t lanes) {
 std::vector<PointGroup> groups_of(const WinogradScheme& scheme) {
   std::vector<PointGroup> groups;
   for (std::int64_t point = 0; point < scheme.points(); point += groups.back().count)
-    groups.push_back({point, scheme.fourier && point >= 2 ? 2 : 1});
+    groups.push_back({point, scheme.fourier != 0 && point >= 2 ? 2 : 1});
   return groups;
 }
 

@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "convt3d/base/checked.hpp"
+#include "convt3d/conv/phases.hpp"
+#include "convt3d/conv/summed_runs.hpp"
 #include "convt3d/conv/winograd_tiling.hpp"
 
 namespace convt3d {
@@ -38,6 +40,42 @@ double product_cycles(const WinogradTiling& t, double tiles, double columns, std
          6 * tiles * columns * real(ceil_div(taps * t.ci, t.part) - 1);
 }
 
+/// Of so many bytes, those that a cache has no room for.
+double share_beyond(double cache, double bytes) { return std::max(0.0, 1 - cache / bytes); }
+
+/// What d takes of a block, on average, where it is summed.
+struct SummedWork {
+  double planes = 0;       ///< of input
+  double pair_cycles = 0;  ///< of the products at a point with two vectors of columns, of all residues
+  double one_cycles = 0;   ///< with one
+};
+
+SummedWork summed_work(const WinogradTiling& t, bool wide) {
+  const WinogradAxis& d = t.axes[0];
+  const std::int64_t tiles_h_w = t.block.h * t.block.w;
+  thread_local SummedRuns cells;
+  SummedWork work;
+  const auto add = [&](std::int64_t block, double times) {
+    const std::int64_t begin = d.cells.begin + block * t.block.d, end = std::min(begin + t.block.d, d.cells.end);
+    const Planes planes = d.planes_read(begin, end - begin);
+    work.planes += times * real(std::max<std::int64_t>(0, planes.end - planes.begin));
+    for (std::int64_t residue = 0; residue < d.cells.stride; ++residue) {
+      for (const std::int64_t columns : {std::int64_t{1}, kWinogradColumns}) {
+        double& cycles = columns == 1 ? work.one_cycles : work.pair_cycles;
+        for (const SummedRun& run : cells.cut(d, residue, begin, end, tiles_h_w * columns, t.ci)) {
+          cycles += times * product_cycles(t, real(run.cells() * tiles_h_w), real(columns), run.taps(), wide);
+        }
+      }
+    }
+  };
+  // Those at the ends, and one that stands for the others; as if the last one were whole, which is reckoned with later.
+  const double share = real(t.block.d) / real(d.cells.cells());
+  add(0, share);
+  if (t.blocks.d > 1) add(t.blocks.d - 1, share);
+  if (t.blocks.d > 2) add(t.blocks.d / 2, share * real(t.blocks.d - 2));
+  return work;
+}
+
 /// What a block takes, per vector of input or of output channels.
 struct BlockWork {
   double multiplied = 0;       ///< products at a point, of a tile
@@ -56,10 +94,11 @@ BlockWork work_of(const WinogradTiling& t, bool wide) {
   const double nw = real(w.scheme.inputs()) + (w.has(true) ? mw : 0);  // elements read of a line along w
   const double groups = real(ceil_div(t.block.w, t.group)), row = real(w.columns(t.group)) * groups;
   const double tile_rows = real(t.block.d * t.block.h);
-  const double planes = real(t.planes(t.block.d));
+  const SummedWork summed = d.summed ? summed_work(t, wide) : SummedWork{};
+  const double planes = d.summed ? summed.planes : real(t.block.d);
   const auto inputs = [](const WinogradAxis& axis) { return real(axis.scheme.inputs()); };
   // Of an element: points of a Fourier transform, far more of them, are farther apart.
-  const auto effort = [](const WinogradAxis& axis) { return axis.scheme.fourier ? 2.0 : 1.0; };
+  const auto effort = [](const WinogradAxis& axis) { return axis.scheme.fourier != 0 ? 1.4 : 1.0; };
   BlockWork work;
   for (const WinogradView& view : t.views) {
     const double nd = real(d.points(view.single_d)), nh = real(h.points(view.single_h));
@@ -71,14 +110,14 @@ BlockWork work_of(const WinogradTiling& t, bool wide) {
     work.input_lines += groups * ((d.summed ? 0 : real(t.block.d * t.panel.h)) + rows_h * (1 + nh));
     work.output_calls += pairs * real(w.cells.stride) * tile_rows * groups * md;
     // Of the points that have one of h and w: products, and cycles for them.
-    double multiplied = 0, pair_cycles = 0, one_cycles = 0;
+    double multiplied = 0, pair_cycles = summed.pair_cycles, one_cycles = summed.one_cycles;
     static_assert(kWinogradColumns == 2);
     for (std::int64_t r = 0; r < d.cells.stride; ++r) {
       if (d.is_single(r) != view.single_d) continue;
-      const std::int64_t taps = d.summed ? d.products(r) : 1;
       multiplied += real(d.products(r));
-      pair_cycles += nd * product_cycles(t, tiles, 2, taps, wide);
-      one_cycles += nd * product_cycles(t, tiles, 1, taps, wide);
+      if (d.summed) continue;
+      pair_cycles += nd * product_cycles(t, tiles, 2, 1, wide);
+      one_cycles += nd * product_cycles(t, tiles, 1, 1, wide);
     }
     for (const bool single : {false, true}) {
       const std::int64_t residues = std::count(w.single.begin(), w.single.end(), single);
@@ -135,25 +174,27 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
   const double blocks = real(t.block_count(p)), units = real(t.units());
   // Threads are woken and waited for twice.
   constexpr double kPhases = 60e-6;
+  const double passes = std::ceil(columns * real(w.cells.stride) / kWinogradColumns) * real(d.cells.stride * h.cells.stride);
+  const double points = real(t.points_size) * 4;
   if (t.shared) {  // points are written once and read for every product, from behind L2
-    const double passes =
-        std::ceil(columns * real(w.cells.stride) / kWinogradColumns) * real(d.cells.stride * h.cells.stride);
-    const double points = real(t.points_size) * 4;
-    const double traffic = points * (1.0 / 16 + passes / 40);
+    const double own = working_set - points;
+    const double traffic =
+        points * (1.0 / 16 + passes / 40) + share_beyond(0.9 * l2, own) * real(t.sums_size) * 4 * passes / 40;
     const double all_weights = weights * real(p.groups);
-    const double times = weights / units + working_set - points < 0.7 * l2 ? 1 : blocks;  // that they come from behind L2
-    double cycles = once + rest + traffic;
-    if (working_set - points > 0.5 * l2) cycles *= (working_set - points) / (0.5 * l2);
+    const double times = weights / units + own < 0.7 * l2 ? 1 : blocks;  // that they come from behind L2
+    const double cycles = once + rest + traffic;
     const double shares = std::ceil(blocks * units / query.threads) / (blocks * units);
-    const double fetched = times * all_weights / (all_weights < 0.6 * l3 ? 16 : 6);
+    const double fetched = times * all_weights / (all_weights < 0.6 * l3 ? 20 : 8);
     // What another thread has transformed comes from its cores' caches, a byte a cycle.
     const double from_others = blocks * points * (1 - 1.0 / query.threads);
     const double computing = shares * (blocks * cycles + overlapped(blocks * work.products, fetched));
     return kMargin * (computing + from_others) / kClock + kPhases;
   }
-  const double fetched = weights / (weights + working_set < l2 ? 64 : weights < 0.6 * l3 ? 16 : 6);
-  double cycles = once * splits + overlapped(work.products, fetched) + rest;
-  if (working_set > 0.7 * l2) cycles *= working_set / (0.7 * l2);
+  const double fetched = weights / (weights + working_set < l2 ? 64 : weights < 0.6 * l3 ? 20 : 8);
+  // Points in the second cache cost nothing more, those in the third some; in far more than that they are all over memory.
+  const double traffic = points * (share_beyond(0.9 * l2, working_set) * (splits / 32 + passes / 20) +
+                                   share_beyond(0.2 * l3, working_set) * (splits / 2 + passes / 4));
+  const double cycles = once * splits + overlapped(work.products, fetched) + rest + traffic;
   const double tasks = blocks * splits;
   // A task that is cut needs all weights.
   const double cut = 1 - real(d.tiles * h.tiles * w.tiles) / (real(t.blocks.d * t.blocks.h * t.blocks.w) * tiles);
@@ -166,7 +207,7 @@ double winograd_least_seconds(const WinogradTiling& t, const Query& query) {
   for (const WinogradAxis& axis : t.axes) {
     std::int64_t products = 0;
     for (std::int64_t r = 0; r < axis.cells.stride; ++r) products += axis.products(r);
-    tile *= real(products * axis.tiles);
+    tile *= real(products * axis.tiles) * (axis.summed ? inside_share(query.problem, 0) : 1);
   }
   return kMargin * 0.97 / 2 * tile * real(query.problem.n * query.problem.groups) / query.threads / kClock;
 }

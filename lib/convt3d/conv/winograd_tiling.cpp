@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "convt3d/base/checked.hpp"
+#include "convt3d/conv/summed_runs.hpp"
 
 namespace convt3d {
 namespace {
@@ -20,11 +21,14 @@ std::vector<std::int64_t> residues_w(const WinogradTiling& t, bool single) {
 
 void set_block(WinogradTiling& t, const Extent3& block, const Query& query) {
   t.block = block;
+  // With few tiles a plane, and so few sums, cells whose taps differ are multiplied at once.
+  const std::int64_t sums = block.h * block.w * std::min(kWinogradColumns, t.co_vectors() * t.axes[2].cells.stride);
+  t.axes[0].margin = t.axes[0].summed ? ceil_div(kSumsInFlight, sums) - 1 : 0;
   for (int a = 0; a < 3; ++a) {
     const WinogradAxis& axis = t.axes[static_cast<std::size_t>(a)];
     t.blocks[a] = ceil_div(axis.tiles, block[a]);
     t.span[a] = axis.cells_covered(0, block[a]);
-    t.panel[a] = t.span[a] + axis.cells.shifts() - 1;
+    t.panel[a] = axis.summed ? t.planes(block[a]) : t.span[a] + axis.cells.shifts() - 1;
   }
   const std::int64_t tiles = block.d * block.h * block.w;
   std::int64_t most_points = 0;
@@ -128,25 +132,27 @@ double choose_block(WinogradTiling& t, const Query& query) {
 /// Cells of an axis that one tile would have, were there one for all, or one for each cell of a step.
 std::int64_t cells_in_one(const WinogradAxis& axis) { return ceil_div(axis.cells.cells(), axis.step); }
 
-/// Whether a Fourier transform's one tile may make so many outputs: those that read past its last input go around to its
-/// first ones, so there must be zeros at both ends. Of a step's tiles the last one has the fewest before its inputs, the
-/// first one the most behind its twelfth.
-bool may_wrap(const WinogradAxis& axis, int taps) {
+/// Whether one tile of a Fourier transform of `size` elements may make all outputs: those that read past its last input go
+/// around to its first ones, so there must be zeros at both ends. Of a step's tiles the last one has the fewest before its
+/// inputs, the first one the most behind its last.
+bool may_wrap(const WinogradAxis& axis, int taps, int size) {
   const CellAxis& cells = axis.cells;
   const std::int64_t first = cells.begin + cells.lowest;  // input of the first output's last tap
-  const std::int64_t outputs = cells_in_one(axis), around = outputs + taps - 1 - kernels::kFourierInputs;
-  return outputs <= kernels::kFourierInputs && around <= floor_div(-first, axis.step) &&
-         first + kernels::kFourierInputs * axis.step >= cells.input;
+  const std::int64_t outputs = cells_in_one(axis), around = outputs + taps - 1 - size;
+  return taps <= size && outputs <= size && around <= floor_div(-first, axis.step) &&
+         first + size * axis.step >= cells.input;
 }
 
 /// Schemes worth trying on an axis whose longest residues have so many taps.
 std::vector<WinogradScheme> channel_schemes_for(const WinogradAxis& axis, int taps) {
   std::vector<WinogradScheme> schemes = schemes_for(taps);
-  if (taps < 4 || taps > 9) return schemes;
-  const int outputs = kernels::kFourierInputs - taps + 1;
-  schemes.push_back({.outputs = outputs, .taps = taps, .fourier = true, .triples = true});
-  if (const std::int64_t all = cells_in_one(axis); all > outputs && may_wrap(axis, taps)) {
-    schemes.push_back({.outputs = static_cast<int>(all), .taps = taps, .fourier = true, .triples = true});
+  if (taps < 4) return schemes;
+  for (const int size : kernels::kFourierSizes) {
+    const int outputs = size - taps + 1, fewest = kernels::fewest_fourier_outputs(size);
+    if (outputs >= fewest) schemes.push_back({.outputs = outputs, .taps = taps, .fourier = size, .triples = true});
+    const std::int64_t all = cells_in_one(axis);
+    if (all > outputs && all >= fewest && may_wrap(axis, taps, size))
+      schemes.push_back({.outputs = static_cast<int>(all), .taps = taps, .fourier = size, .triples = true});
   }
   return schemes;
 }
@@ -179,7 +185,8 @@ std::vector<WinogradTiling> tilings_of(const Query& query, std::array<int, 3>& t
   if (t.lanes < 4) return none("no vectors");
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;
-  if (t.ci < 4 || t.co < 4) return none("fewer than 4 channels per group");
+  if (t.ci < 2) return none("one input channel per group");
+  if (t.co < 4) return none("fewer than 4 output channels per group");
   std::array<std::string, 3> reasons;
   for (int a = 0; a < 3; ++a) {
     const auto i = static_cast<std::size_t>(a);
@@ -187,7 +194,7 @@ std::vector<WinogradTiling> tilings_of(const Query& query, std::array<int, 3>& t
     t.axes[i].cells = make_cell_axis(p, a);
     if (t.axes[i].cells.shifts() > kMostShifts) return none("kernels that reach over 256 cells");
     reasons[i] = examine(t.axes[i], taps[i]);
-    if (reasons[i].empty() && channel_schemes_for(t.axes[i], taps[i]).empty()) reasons[i] = "phases of more than 9 taps";
+    if (reasons[i].empty() && channel_schemes_for(t.axes[i], taps[i]).empty()) reasons[i] = "phases of more than 13 taps";
   }
   for (const std::size_t a : {std::size_t{1}, std::size_t{2}}) {
     if (!reasons[a].empty()) return none(reasons[a]);

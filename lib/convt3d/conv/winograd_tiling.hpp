@@ -50,8 +50,11 @@ struct WinogradTiling {
 
   /// Floats from one tile's input channels to the next one's; off the powers of two that compete for one cache set.
   std::int64_t ld() const { return (ci_vectors + (ci_vectors % 4 == 0 ? 1 : 0)) * lanes; }
-  /// Planes of points that so many tiles along d are made from.
-  std::int64_t planes(std::int64_t tiles_d) const { return axes[0].summed ? tiles_d + axes[0].cells.shifts() - 1 : tiles_d; }
+  /// Planes of points that so many tiles along d are made from, at most.
+  std::int64_t planes(std::int64_t tiles_d) const {
+    const CellAxis& d = axes[0].cells;
+    return axes[0].summed ? std::min(tiles_d + d.shifts() - 1, d.input + 2 * axes[0].margin) : tiles_d;
+  }
   /// Of the sums at a point: at most.
   std::int64_t terms() const { return ci * taps_d; }
   /// A unit is (chunk, rd, rh): what is computed and stored in one go.

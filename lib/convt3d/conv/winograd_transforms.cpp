@@ -38,7 +38,7 @@ void WinogradTransforms::input(const WinogradBlock& block, const WinogradView& v
   const std::int64_t row = t.panel.w * lanes, plane = t.panel.h * row;
   const std::int64_t skip_d = view.single_d ? d.single_tap * d.step : 0;
   const std::int64_t skip_h = view.single_h ? h.single_tap * h.step : 0;
-  const std::int64_t planes = t.planes(block.tiles.d);
+  const std::int64_t planes = block.planes;
   const std::int64_t point_stride = planes * block.tiles.h * block.tiles.w * t.ld();
   const auto on_d = view.single_d ? copy_[0] : input_[0];
   const auto on_h = view.single_h ? copy_[1] : input_[1];

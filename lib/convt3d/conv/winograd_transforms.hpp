@@ -6,6 +6,7 @@
 #include "convt3d/base/extent.hpp"
 #include "convt3d/base/machine.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/plane_reach.hpp"
 #include "convt3d/conv/winograd_tiling.hpp"
 
 namespace convt3d {
@@ -14,7 +15,9 @@ namespace convt3d {
 struct WinogradBlock {
   std::int64_t n = 0, group = 0;
   Extent3 first_tile, tiles;
-  Extent3 first_cell;  ///< absolute
+  Extent3 first_cell;       ///< absolute
+  Planes panel;             ///< planes of the input, in the volume where d is summed
+  std::int64_t planes = 0;  ///< of points: those, or with d transformed one for each tile along d
 
   std::int64_t tile_count() const { return tiles.d * tiles.h * tiles.w; }
 };

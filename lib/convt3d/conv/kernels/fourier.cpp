@@ -1,15 +1,15 @@
-// Fourier transforms of twelve real elements on lines of vectors, for correlations of more taps than Winograd's transforms
-// take without rounding too much.
+// Fourier transforms of 8, 12 or 16 real elements on lines of vectors, for correlations of more taps than Winograd's
+// transforms take without rounding too much.
 //
-// With θ = 2π/12, the points of x are X0 and X6, which are real, and the real and imaginary parts of
-//   Xk = Σ_n x[n] e^(-iθkn),  1 <= k <= 5.
-// Twelve real elements are taken apart twice, 3.7 operations a point: into e[n] = x[n] + x[n+6] for even k and o[n] = x[n] -
-// x[n+6] for odd k, n < 6; then into sums and differences of what stands at n and 6-n, of which cosines need the one and
-// sines the other. The way back is the same in reverse.
+// With N elements and θ = 2π/N, the points of x are X0 and X(N/2), which are real, and the real and imaginary parts of
+//   Xk = Σ_n x[n] e^(-iθkn),  1 <= k < N/2.
+// Elements are taken apart twice, about four operations a point: into e[n] = x[n] + x[n+N/2] for even k, whose points are
+// those of a transform of half the length, and o[n] = x[n] - x[n+N/2] for odd k, n < N/2; then into sums and differences of
+// what stands at n and N/2-n, of which cosines need the one and sines the other. The way back is the same in reverse.
 //
-// For a correlation y[j] = Σ_k x[j+k] g[k], Y = X H with H = Σ_k g[k] e^(iθk). Of the twelve y those wrap around that reach
-// past the last x; the first 13 - taps do not, and are kept. More of them are right where what lies past the last x is zero
-// and so are the first x, in whose place they read. The factor of the way back, 1/12 for the real points and 2/12 for the
+// For a correlation y[j] = Σ_k x[j+k] g[k], Y = X H with H = Σ_k g[k] e^(iθk). Of the N y those wrap around that reach
+// past the last x; the first N+1 - taps do not, and are kept. More of them are right where what lies past the last x is zero
+// and so are the first x, in whose place they read. The factor of the way back, 1/N for the real points and 2/N for the
 // others, which stand for their conjugates too, is in H.
 //
 // A complex product X H takes four real ones; or three, of a triple of points each:
@@ -20,7 +20,10 @@
 #include <hwy/highway.h>
 
 #include <array>
+#include <cmath>
 #include <cstdint>
+#include <numbers>
+#include <vector>
 
 #include "convt3d/conv/kernels/kernels.hpp"
 
@@ -33,11 +36,33 @@ using Tag = hn::ScalableTag<float>;
 using V = hn::Vec<Tag>;
 
 constexpr float kSin60 = 0.866025403784438647F;
+constexpr float kSin45 = 0.707106781186547524F;
+constexpr float kSin22 = 0.382683432365089772F;  // of a sixteenth of a turn
+constexpr float kCos22 = 0.923879532511286756F;
 
 HWY_INLINE V scaled(float factor, V x) { return hn::Mul(hn::Set(Tag(), factor), x); }
 HWY_INLINE V plus(V a, float factor, V x) { return hn::MulAdd(hn::Set(Tag(), factor), x, a); }
 
-/// x[0..11] to X0, X6, Re X1, Im X1, ..., Re X5, Im X5.
+/// The points stand in this order: X0, X(N/2), Re X1, Im X1, Re X2, ...
+HWY_INLINE void forward(const V (&x)[8], V (&points)[8]) {
+  V e[4], o[4];
+#pragma GCC unroll 4
+  for (int n = 0; n < 4; ++n) {
+    e[n] = hn::Add(x[n], x[n + 4]);
+    o[n] = hn::Sub(x[n], x[n + 4]);
+  }
+  const V e02 = hn::Add(e[0], e[2]), e13 = hn::Add(e[1], e[3]);
+  points[0] = hn::Add(e02, e13);
+  points[1] = hn::Sub(e02, e13);
+  points[4] = hn::Sub(e[0], e[2]);  // X2
+  points[5] = hn::Sub(e[3], e[1]);
+  const V c13 = hn::Sub(o[1], o[3]), s13 = hn::Add(o[1], o[3]);
+  points[2] = plus(o[0], kSin45, c13);  // X1
+  points[3] = hn::Neg(plus(o[2], kSin45, s13));
+  points[6] = plus(o[0], -kSin45, c13);  // X3
+  points[7] = plus(o[2], -kSin45, s13);
+}
+
 HWY_INLINE void forward(const V (&x)[12], V (&points)[12]) {
   V e[6], o[6];
 #pragma GCC unroll 8
@@ -64,8 +89,53 @@ HWY_INLINE void forward(const V (&x)[12], V (&points)[12]) {
   points[11] = plus(hn::Neg(im), kSin60, o24);
 }
 
-/// The way back, y[n] = X0 + (-1)^n X6 + Σ_k (Re Xk cos θkn - Im Xk sin θkn): a[n] from even k and b[n] from odd ones, of
-/// which y[n] is the sum and y[n+6] the difference.
+HWY_INLINE void forward(const V (&x)[16], V (&points)[16]) {
+  V e[8], o[8], even[8];
+#pragma GCC unroll 8
+  for (int n = 0; n < 8; ++n) {
+    e[n] = hn::Add(x[n], x[n + 8]);
+    o[n] = hn::Sub(x[n], x[n + 8]);
+  }
+  forward(e, even);
+  points[0] = even[0];
+  points[1] = even[1];
+#pragma GCC unroll 4
+  for (int k = 1; k < 4; ++k) {
+    points[4 * k] = even[2 * k];
+    points[4 * k + 1] = even[2 * k + 1];
+  }
+  const V c1 = hn::Sub(o[1], o[7]), c2 = hn::Sub(o[2], o[6]), c3 = hn::Sub(o[3], o[5]);
+  const V s1 = hn::Add(o[1], o[7]), s2 = hn::Add(o[2], o[6]), s3 = hn::Add(o[3], o[5]);
+  const V re17 = plus(o[0], kSin45, c2), re71 = plus(scaled(kCos22, c1), kSin22, c3);
+  const V re35 = plus(o[0], -kSin45, c2), re53 = plus(scaled(kSin22, c1), -kCos22, c3);
+  const V im17 = plus(o[4], kSin45, s2), im71 = plus(scaled(kSin22, s1), kCos22, s3);
+  const V im35 = plus(hn::Neg(o[4]), kSin45, s2), im53 = plus(scaled(kCos22, s1), -kSin22, s3);
+  points[2] = hn::Add(re17, re71);  // X1
+  points[3] = hn::Neg(hn::Add(im17, im71));
+  points[6] = hn::Add(re35, re53);  // X3
+  points[7] = hn::Neg(hn::Add(im35, im53));
+  points[10] = hn::Sub(re35, re53);  // X5
+  points[11] = hn::Sub(im35, im53);
+  points[14] = hn::Sub(re17, re71);  // X7
+  points[15] = hn::Sub(im17, im71);
+}
+
+/// The way back, y[n] = X0 + (-1)^n X(N/2) + Σ_k (Re Xk cos θkn - Im Xk sin θkn): a[n] from even k and b[n] from odd ones,
+/// of which y[n] is the sum and y[n+N/2] the difference.
+HWY_INLINE void backward(const V (&points)[8], V (&y)[8]) {
+  const V sum = hn::Add(points[0], points[1]), difference = hn::Sub(points[0], points[1]);
+  const V c13 = scaled(kSin45, hn::Sub(points[2], points[6])), s13 = scaled(kSin45, hn::Add(points[3], points[7]));
+  const V a[4] = {hn::Add(sum, points[4]), hn::Sub(difference, points[5]), hn::Sub(sum, points[4]),
+                  hn::Add(difference, points[5])};
+  const V b[4] = {hn::Add(points[2], points[6]), hn::Sub(c13, s13), hn::Sub(points[7], points[3]),
+                  hn::Neg(hn::Add(c13, s13))};
+#pragma GCC unroll 4
+  for (int n = 0; n < 4; ++n) {
+    y[n] = hn::Add(a[n], b[n]);
+    y[n + 4] = hn::Sub(a[n], b[n]);
+  }
+}
+
 HWY_INLINE void backward(const V (&points)[12], V (&y)[12]) {
   V a[6], b[6];
   const V sum = hn::Add(points[0], points[1]), difference = hn::Sub(points[0], points[1]);
@@ -94,6 +164,32 @@ HWY_INLINE void backward(const V (&points)[12], V (&y)[12]) {
   }
 }
 
+HWY_INLINE void backward(const V (&points)[16], V (&y)[16]) {
+  const V even[8] = {points[0], points[1], points[4], points[5], points[8], points[9], points[12], points[13]};
+  V a[8], b[8];
+  backward(even, a);
+  const V re17 = hn::Add(points[2], points[14]), re71 = hn::Sub(points[2], points[14]);
+  const V re35 = hn::Add(points[6], points[10]), re53 = hn::Sub(points[6], points[10]);
+  const V im17 = hn::Add(points[3], points[15]), im71 = hn::Sub(points[3], points[15]);
+  const V im35 = hn::Add(points[7], points[11]), im53 = hn::Sub(points[7], points[11]);
+  const V c1 = plus(scaled(kCos22, re71), kSin22, re53), s1 = plus(scaled(kSin22, im17), kCos22, im35);
+  const V c2 = scaled(kSin45, hn::Sub(re17, re35)), s2 = scaled(kSin45, hn::Add(im71, im53));
+  const V c3 = plus(scaled(kSin22, re71), -kCos22, re53), s3 = plus(scaled(kCos22, im17), -kSin22, im35);
+  b[0] = hn::Add(re17, re35);
+  b[1] = hn::Sub(c1, s1);
+  b[2] = hn::Sub(c2, s2);
+  b[3] = hn::Sub(c3, s3);
+  b[4] = hn::Sub(im53, im71);
+  b[5] = hn::Neg(hn::Add(c3, s3));
+  b[6] = hn::Neg(hn::Add(c2, s2));
+  b[7] = hn::Neg(hn::Add(c1, s1));
+#pragma GCC unroll 8
+  for (int n = 0; n < 8; ++n) {
+    y[n] = hn::Add(a[n], b[n]);
+    y[n + 8] = hn::Sub(a[n], b[n]);
+  }
+}
+
 /// Calls body(source, target) for every line.
 template <class Body>
 HWY_INLINE void for_each_line(const LinesArgs& args, const Body& body) {
@@ -119,17 +215,18 @@ void input_lines(const LinesArgs& args) {
 }
 
 /// Inputs to triples.
+template <int size>
 void input_triples(const LinesArgs& args) {
   const Tag d;
   for_each_line(args, [&](const float* source, float* target) {
-    V x[12], points[12];
+    V x[size], points[size];
 #pragma GCC unroll 16
-    for (int j = 0; j < 12; ++j) x[j] = hn::LoadU(d, source + j * args.source_step);
+    for (int j = 0; j < size; ++j) x[j] = hn::LoadU(d, source + j * args.source_step);
     forward(x, points);
 #pragma GCC unroll 2
     for (int j = 0; j < 2; ++j) hn::StoreU(points[j], d, target + j * args.target_step);
 #pragma GCC unroll 8
-    for (int k = 1; k <= 5; ++k) {
+    for (int k = 1; k < size / 2; ++k) {
       float* const triple = target + (3 * k - 1) * args.target_step;
       hn::StoreU(hn::Add(points[2 * k], points[2 * k + 1]), d, triple);
       hn::StoreU(points[2 * k], d, triple + args.target_step);
@@ -138,17 +235,17 @@ void input_triples(const LinesArgs& args) {
   });
 }
 
-template <int outputs, bool triples>
+template <int size, bool triples, int outputs>
 void output_lines(const LinesArgs& args) {
   const Tag d;
   const V init = args.init != nullptr ? hn::LoadU(d, args.init) : hn::Zero(d);
   for_each_line(args, [&](const float* source, float* target) {
     const auto load = [&](int j) { return hn::LoadU(d, source + j * args.source_step); };
-    V points[12], y[12];
+    V points[size], y[size];
     points[0] = load(0);
     points[1] = load(1);
 #pragma GCC unroll 8
-    for (int k = 1; k <= 5; ++k) {
+    for (int k = 1; k < size / 2; ++k) {
       if constexpr (triples) {
         const V both = load(3 * k - 1);
         points[2 * k] = hn::Sub(both, load(3 * k + 1));
@@ -201,20 +298,28 @@ void join_lines(const QuadArgs& args) {
 
 }  // namespace
 
-/// The outputs of a scheme of nine taps are the fewest.
-template <bool triples, int outputs = kFourierInputs>
-LinesFn output_of(int wanted) {
-  if constexpr (outputs == kFourierInputs - 8) {
-    return output_lines<outputs, triples>;
+template <int size, bool triples, int outputs = size>
+LinesFn output_of(WinogradScheme scheme) {
+  if constexpr (outputs == fewest_fourier_outputs(size)) {
+    return output_lines<size, triples, outputs>;
   } else {
-    return wanted == outputs ? output_lines<outputs, triples> : output_of<triples, outputs - 1>(wanted);
+    return scheme.outputs == outputs ? output_lines<size, triples, outputs> : output_of<size, triples, outputs - 1>(scheme);
   }
 }
 inline LinesFn fourier_output_of(WinogradScheme scheme) {
-  return scheme.triples ? output_of<true>(scheme.outputs) : output_of<false>(scheme.outputs);
+  switch (scheme.fourier) {
+    case 8: return output_of<8, true>(scheme);
+    case 16: return output_of<16, true>(scheme);
+    default: return scheme.triples ? output_of<12, true>(scheme) : output_of<12, false>(scheme);
+  }
 }
 inline LinesFn fourier_input_of(WinogradScheme scheme) {
-  if (scheme.triples) return input_triples;
+  switch (scheme.fourier) {
+    case 8: return input_triples<8>;
+    case 16: return input_triples<16>;
+    default: break;
+  }
+  if (scheme.triples) return input_triples<12>;
   switch (scheme.outputs) {
     case 10: return input_lines<10>;
     case 9: return input_lines<9>;
@@ -244,50 +349,68 @@ LinesFn fourier_input(Isa isa, WinogradScheme scheme){CONVT3D_FOR_ISA(isa, fouri
 
 namespace {
 
-constexpr int kMostTaps = 9;
-
-/// G, for up to kMostTaps taps: a row for each point.
-template <int points>
-struct WeightMatrix {
-  std::array<std::array<double, kMostTaps>, points> g{};
-
-  constexpr WeightMatrix() {
-    constexpr double kSin60Exact = 0.86602540378443864676;
-    constexpr double kCos[kFourierInputs] = {1,  kSin60Exact,  0.5,  0, -0.5, -kSin60Exact,
-                                             -1, -kSin60Exact, -0.5, 0, 0.5,  kSin60Exact};
-    for (int k = 0; k < kMostTaps; ++k) {
-      const auto cosine = [&](int frequency) { return kCos[frequency * k % kFourierInputs] / kFourierInputs; };
-      const auto sine = [&](int frequency) { return kCos[(frequency * k + 9) % kFourierInputs] / kFourierInputs; };
-      int row = 0;
-      g[row++][k] = cosine(0);
-      g[row++][k] = cosine(6);
-      for (int frequency = 1; frequency <= 5; ++frequency) {
-        const double re = 2 * cosine(frequency), im = 2 * sine(frequency);
-        g[row++][k] = re;
-        g[row++][k] = points == kFourierTriplePoints ? im - re : im;
-        if (points == kFourierTriplePoints) g[row++][k] = re + im;
+/// G: of each point, its factors of all taps that a transform of so many elements may have.
+template <int size, bool triples>
+class WeightMatrix {
+ public:
+  WeightMatrix() {
+    for (int frequency : {0, size / 2}) {
+      append([&](int k) { return cosine(frequency * k); });
+    }
+    for (int frequency = 1; frequency < size / 2; ++frequency) {
+      const auto re = [&](int k) { return 2 * cosine(frequency * k); };
+      const auto im = [&](int k) { return 2 * cosine(frequency * k + 3 * size / 4); };
+      append(re);
+      if constexpr (triples) {
+        append([&](int k) { return im(k) - re(k); });
+        append([&](int k) { return re(k) + im(k); });
+      } else {
+        append(im);
       }
     }
   }
+
+  void transform(int taps, const double* weights, std::int64_t weight_stride, double* target,
+                 std::int64_t point_stride) const {
+    for (const Row& row : rows_) {
+      double sum = 0;
+      for (int k = 0; k < taps; ++k) sum += weights[k * weight_stride] * row[static_cast<std::size_t>(k)];
+      *target = sum;
+      target += point_stride;
+    }
+  }
+
+ private:
+  using Row = std::array<double, size>;
+
+  /// cos(2π n / size) / size
+  static double cosine(int n) { return std::cos(2 * std::numbers::pi * (n % size) / size) / size; }
+
+  template <typename Factor>
+  void append(const Factor& factor) {
+    Row& row = rows_.emplace_back();
+    for (int k = 0; k < size; ++k) row[static_cast<std::size_t>(k)] = factor(k);
+  }
+
+  std::vector<Row> rows_;
 };
 
-template <int points>
-void transform_weights(int taps, const double* weights, std::int64_t weight_stride, double* target,
-                       std::int64_t point_stride) {
-  static constexpr WeightMatrix<points> kMatrix;
-  for (int point = 0; point < points; ++point) {
-    double sum = 0;
-    for (int k = 0; k < taps; ++k) sum += weights[k * weight_stride] * kMatrix.g[point][k];
-    target[point * point_stride] = sum;
-  }
+template <int size, bool triples>
+const WeightMatrix<size, triples>& weight_matrix() {
+  static const WeightMatrix<size, triples> kMatrix;
+  return kMatrix;
 }
 
 }  // namespace
 
 void fourier_weights(WinogradScheme scheme, const double* taps, std::int64_t tap_stride, double* points,
                      std::int64_t point_stride) {
-  const auto transform = scheme.triples ? transform_weights<kFourierTriplePoints> : transform_weights<kFourierInputs>;
-  transform(scheme.taps, taps, tap_stride, points, point_stride);
+  const auto transform = [&](const auto& matrix) { matrix.transform(scheme.taps, taps, tap_stride, points, point_stride); };
+  switch (scheme.fourier) {
+    case 8: return transform(weight_matrix<8, true>());
+    case 16: return transform(weight_matrix<16, true>());
+    default: return scheme.triples ? transform(weight_matrix<12, true>()) : transform(weight_matrix<12, false>());
+  }
 }
 
 }  // namespace convt3d::kernels

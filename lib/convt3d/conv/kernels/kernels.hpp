@@ -324,30 +324,34 @@ struct LinesArgs {
 };
 using LinesFn = void (*)(const LinesArgs&);
 
-inline constexpr int kFourierInputs = 12;
-inline constexpr int kFourierTriplePoints = 17;
-
 /// Winograd's F(outputs, taps): from `outputs + taps - 1` inputs, as many products. {1, 1} is the identity. Or a real
-/// Fourier transform of kFourierInputs elements (kernels/fourier.cpp), whose points beyond the first two are pairs of a real
-/// and an imaginary part, which take complex products; with `triples` three points each, whose products are real. More than
-/// kFourierInputs - taps + 1 outputs are right only where both what they read past the last input and as many of the first
-/// inputs are zero.
+/// Fourier transform of so many elements as `fourier` says (kernels/fourier.cpp), whose points beyond the first two are
+/// pairs of a real and an imaginary part, which take complex products; with `triples` three points each, whose products are
+/// real. More than fourier - taps + 1 outputs are right only where both what they read past the last input and as many of
+/// the first inputs are zero.
 struct WinogradScheme {
   int outputs = 1;
   int taps = 1;
-  bool fourier = false;
+  int fourier = 0;
   bool triples = false;
 
-  int inputs() const { return fourier ? kFourierInputs : outputs + taps - 1; }
-  int points() const { return triples ? kFourierTriplePoints : inputs(); }
+  int inputs() const { return fourier != 0 ? fourier : outputs + taps - 1; }
+  int points() const { return triples ? 3 * (fourier / 2 - 1) + 2 : inputs(); }
   friend bool operator==(const WinogradScheme&, const WinogradScheme&) = default;
 };
+
+/// Elements of Fourier transforms in triples; those in pairs have kFourierInputs.
+inline constexpr int kFourierSizes[] = {8, 12, 16};
+inline constexpr int kFourierInputs = 12;
+/// The fewest outputs that there are kernels for.
+constexpr int fewest_fourier_outputs(int size) { return size / 4; }
 
 /// Those there are kernels for.
 inline constexpr WinogradScheme kWinogradSchemes[] = {{1, 1}, {2, 2}, {3, 2}, {4, 2}, {2, 3},
                                                       {3, 3}, {4, 3}, {2, 4}, {3, 4}, {2, 5}};
-inline constexpr WinogradScheme kFourierSchemes[] = {{10, 3, true}, {9, 4, true}, {8, 5, true}, {7, 6, true},
-                                                     {6, 7, true},  {5, 8, true}, {4, 9, true}};
+inline constexpr WinogradScheme kFourierSchemes[] = {{10, 3, kFourierInputs}, {9, 4, kFourierInputs}, {8, 5, kFourierInputs},
+                                                     {7, 6, kFourierInputs},  {6, 7, kFourierInputs}, {5, 8, kFourierInputs},
+                                                     {4, 9, kFourierInputs}};
 
 /// How much the transforms can enlarge: the greatest sum of magnitudes in a row of Bᵀ, of G and of Aᵀ.
 struct WinogradNorms {

@@ -202,25 +202,28 @@ void weights_of(WinogradScheme scheme, const double* taps, std::int64_t tap_stri
 }  // namespace
 
 LinesFn winograd_input(Isa isa, WinogradScheme scheme) {
-  if (scheme.fourier) return fourier_input(isa, scheme);
+  if (scheme.fourier != 0) return fourier_input(isa, scheme);
   CONVT3D_FOR_ISA(isa, input(scheme))
 }
 LinesFn winograd_output(Isa isa, WinogradScheme scheme) {
-  if (scheme.fourier) return fourier_output(isa, scheme);
+  if (scheme.fourier != 0) return fourier_output(isa, scheme);
   CONVT3D_FOR_ISA(isa, output(scheme))
 }
 LinesFn copy_lines(Isa isa, int elements){CONVT3D_FOR_ISA(isa, copy(elements))}
 
 WinogradNorms winograd_norms(WinogradScheme scheme) {
-  // Twelve elements of magnitude 1 at most, twice that where frequencies are split or joined or parts added up; 2/12 for
-  // each of up to nine taps, and the root of 2 where parts are.
-  if (scheme.fourier) return {24, 2.2, 24};
+  // Elements of magnitude 1 at most, twice their sum where frequencies are split or joined or parts added up; of a weight
+  // 2/fourier for each tap, and the root of 2 where parts are.
+  if (scheme.fourier != 0) {
+    const double size = scheme.fourier;
+    return {2 * size, 2.83 * scheme.taps / size, 2 * size};
+  }
   return norms_of(scheme, std::make_integer_sequence<int, static_cast<int>(std::size(kWinogradSchemes))>());
 }
 
 void winograd_weights(WinogradScheme scheme, const double* taps, std::int64_t tap_stride, double* points,
                       std::int64_t point_stride) {
-  if (scheme.fourier) return fourier_weights(scheme, taps, tap_stride, points, point_stride);
+  if (scheme.fourier != 0) return fourier_weights(scheme, taps, tap_stride, points, point_stride);
   weights_of(scheme, taps, tap_stride, points, point_stride,
              std::make_integer_sequence<int, static_cast<int>(std::size(kWinogradSchemes))>());
 }
