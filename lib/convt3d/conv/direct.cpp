@@ -162,21 +162,26 @@ class Direct final : public Prepared {
     const std::int64_t zero_w = block.begin.w * t.axes[2].stride;  // the first position's input at offset 0
     const std::int64_t span_w = t.flat ? t.axes[2].span(t.panel.w) : t.panel.w;
     const bool fills_rows = box.begin.w <= zero_w + t.axes[2].lowest && zero_w + t.axes[2].lowest + span_w <= box.end.w;
-    T* row = panel;
-    for (std::int64_t r = 0; r < rows; ++r, row += t.panel.w * t.ld) {
+    // Whole rows of the volume follow one another in the panel too.
+    const bool joins_rows = !t.flat && !pairs_ && fills_rows && t.panel.w == have.w && t.axes[1].stride == 1;
+    std::int64_t at_once = 1;
+    for (std::int64_t r = 0; r < rows; r += at_once) {
+      at_once = 1;
       if (!t.axes[0].reads(r / t.panel.h) || !t.axes[1].reads(r % t.panel.h)) continue;
       const std::int64_t id = block.begin.d * t.axes[0].stride + t.axes[0].lowest + r / t.panel.h;
       const std::int64_t ih = block.begin.h * t.axes[1].stride + t.axes[1].lowest + r % t.panel.h;
       const bool inside = id >= box.begin.d && id < box.end.d && ih >= box.begin.h && ih < box.end.h;
+      T* const row = panel + r * t.panel.w * t.ld;
       if (!inside || !fills_rows) std::fill(row, row + t.panel.w * t.ld, T{0});
       if (!inside) continue;
+      if (joins_rows) at_once = std::min(t.panel.h - r % t.panel.h, box.end.h - ih);
       const T* const from = source + ((id - box.begin.d) * have.h + ih - box.begin.h) * have.w - box.begin.w;
       for (std::int64_t shift = 0; shift < t.shifts; ++shift) {
         const std::int64_t iw = zero_w + (t.flat ? t.axes[2].offsets[static_cast<std::size_t>(shift)] : t.axes[2].lowest);
         const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.panel.w);
         const std::int64_t last = std::clamp(box.end.w, first, iw + t.panel.w);
         T* const target = row + (first - iw) * t.ld + shift * t.ci;
-        if (first < last) pack_columns(from + first, channel_stride, last - first, target, wide_row);
+        if (first < last) pack_columns(from + first, channel_stride, (last - first) * at_once, target, wide_row);
       }
     }
   }
@@ -218,7 +223,7 @@ class Direct final : public Prepared {
     const std::int64_t run_weights = run * t.ci * vectors * t.lanes;
     ProductArgs<T> args{.a = nullptr,
                         .lda = t.ld * t.axes[2].stride,
-                        .positions = t.flat ? rows_h * t.block.w : columns,
+                        .positions = 0,
                         .taps = nullptr,
                         .tap_count = 0,
                         .k = run * t.ci,
@@ -227,13 +232,21 @@ class Direct final : public Prepared {
                         .init = weights_.bias(block.group, chunk),
                         .c = {},
                         .ldc = w.out_step * t.lanes};
+    // Rows that follow one another in the panel and in the staging rows are one to the product, where they have the same taps.
     const std::int64_t rows = t.flat ? 1 : rows_h;
+    const bool joins_rows = !t.flat && columns == t.panel.w && t.axes[1].stride == 1 && h.out_step == 1;
+    const auto taps_of = [&](std::int64_t qh) {
+      return t.flat ? TapRange{0, std::ssize(h.taps)}
+                    : inside_taps(h, (block.begin.h + qh) * t.axes[1].stride, problem_.input.h);
+    };
     std::optional<std::array<TapRange, 2>> listed;
     for (std::int64_t qd = 0; qd < rows_d; ++qd) {
       const TapRange range_d = inside_taps(d, (block.begin.d + qd) * t.axes[0].stride, problem_.input.d);
-      for (std::int64_t qh = 0; qh < rows; ++qh) {
-        const TapRange range_h = t.flat ? TapRange{0, std::ssize(h.taps)}
-                                        : inside_taps(h, (block.begin.h + qh) * t.axes[1].stride, problem_.input.h);
+      std::int64_t at_once = 1;
+      for (std::int64_t qh = 0; qh < rows; qh += at_once) {
+        const TapRange range_h = taps_of(qh);
+        for (at_once = 1; joins_rows && qh + at_once < rows && taps_of(qh + at_once) == range_h; ++at_once) {
+        }
         if (const std::array ranges = {range_d, range_h}; listed != ranges) {
           list_taps({&d, &h, &w}, range_d, range_h, run, run_weights, taps);
           listed = ranges;
@@ -241,6 +254,7 @@ class Direct final : public Prepared {
           args.tap_count = std::ssize(taps);
         }
         args.a = panel + (qd * t.axes[0].stride * t.panel.h + qh * t.axes[1].stride) * t.panel.w * t.ld;
+        args.positions = t.flat ? rows_h * t.block.w : at_once * columns;
         T* row = staging + (qd * t.staging_rows() + t.staged_row(h.out_begin + qh * h.out_step)) * t.staging_row() +
                  w.out_begin * t.lanes;
         for (std::int64_t j = 0; j < vectors; ++j) args.c[j] = row + j * t.staging_vector();
