@@ -232,7 +232,8 @@ class Direct final : public Prepared {
                         .init = weights_.bias(block.group, chunk),
                         .c = {},
                         .ldc = w.out_step * t.lanes};
-    // Rows that follow one another in the panel and in the staging rows are one to the product, where they have the same taps.
+    // Rows that follow one another in the panel and in the staging rows are one to the product, where they have the same
+    // taps.
     const std::int64_t rows = t.flat ? 1 : rows_h;
     const bool joins_rows = !t.flat && columns == t.panel.w && t.axes[1].stride == 1 && h.out_step == 1;
     const auto taps_of = [&](std::int64_t qh) {

@@ -39,6 +39,7 @@ constexpr int kMrApart = 6;  // 6 x 1 x 2 + 1 + 1 = 14
 #endif
 
 /// How far ahead of their use weights are asked for, in elements: they come from behind the second cache, or from memory.
+/// Not those of one vector, with which there is a load for each multiplication, and none to spare.
 constexpr std::int64_t kPrefetch = 1024;
 
 /// Terms [k_begin, k_end) of taps [tap_begin, tap_end).
@@ -76,7 +77,7 @@ void micro_kernel(const ProductArgs<T>& args, std::int64_t first, const Part& pa
 #pragma GCC unroll 4
       for (int j = 0; j < nr; ++j) row[j] = hn::Load(d, b + j * kLanes);
       b += nr * kLanes;
-      if constexpr (sums == 1) {
+      if constexpr (nr > 1) {
 #pragma GCC unroll 4
         for (int j = 0; j < nr; ++j) hwy::Prefetch(b + kPrefetch + j * kLanes);
       } else {
