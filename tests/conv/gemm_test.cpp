@@ -55,11 +55,12 @@ TEST(Gemm, RefusesLayersOfMoreTapsOrNone) {
             "no output has a tap");
 }
 
-/// Outputs that exceed the caches (of 64 KiB here) go past them, where channels begin with a line of cache: in volumes of
-/// whole lines and at addresses of lines. Others must not try.
+/// With caches of 64 KiB, also at addresses that are not those of lines.
 template <typename T>
-void expect_bits_of_direct(const Extent3& input, const convt3d::Epilogue& epilogue) {
-  const NamedProblem named = {"", {.in_channels = 5, .out_channels = 37, .kernel_size = 1}, input, 2};
+void expect_bits_of_direct(const Extent3& input, std::int64_t in_channels, std::int64_t out_channels, std::int64_t groups,
+                           const convt3d::Epilogue& epilogue) {
+  const NamedProblem named = {
+      "", {.in_channels = in_channels, .out_channels = out_channels, .kernel_size = 1, .groups = groups}, input, 2};
   const convt3d::Problem problem = problem_of(named, convt3d::dtype_of<T>());
   const Arrays<T> arrays = normal_arrays<T>(problem, 31);
   for (const convt3d::Isa isa : convt3d::available_isas()) {
@@ -81,13 +82,31 @@ void expect_bits_of_direct(const Extent3& input, const convt3d::Epilogue& epilog
   }
 }
 
+const convt3d::Epilogue kRelu = {{.function = convt3d::Pointwise::Function::kLeakyRelu, .p = {0.25}}};
+
+/// Outputs that exceed the caches go past them, where channels begin with a line of cache: in volumes of whole lines and at
+/// addresses of lines. Others must not try.
 TEST(Gemm, GoesPastTheCachesInWholeLines) {
-  const convt3d::Epilogue relu = {{.function = convt3d::Pointwise::Function::kLeakyRelu, .p = {0.25}}};
   for (const Extent3& input : {Extent3{7, 8, 16}, Extent3{7, 9, 11}, Extent3{5, 10, 8}}) {
-    expect_bits_of_direct<float>(input, {});
-    expect_bits_of_direct<double>(input, {});
-    expect_bits_of_direct<float>(input, relu);
+    expect_bits_of_direct<float>(input, 5, 37, 1, {});
+    expect_bits_of_direct<double>(input, 5, 37, 1, {});
+    expect_bits_of_direct<float>(input, 5, 37, 1, kRelu);
   }
+}
+
+/// Few outputs of inputs that exceed the caches are added up along rows, which are no whole vectors, from channels that are
+/// no multiple of those taken at once.
+TEST(Gemm, AddsUpLongRowsToTheSameBits) {
+  for (const std::int64_t in_channels : {20, 23}) {
+    for (const std::int64_t out_channels : {1, 2, 3, 4}) {
+      expect_bits_of_direct<float>({7, 9, 17}, in_channels, out_channels, 1, {});
+      expect_bits_of_direct<float>({7, 8, 16}, in_channels, out_channels, 1, kRelu);
+      expect_bits_of_direct<double>({5, 7, 13}, in_channels, out_channels, 1, {});
+      expect_bits_of_direct<float>({5, 9, 15}, 2 * in_channels, 2 * out_channels, 2, kRelu);
+    }
+  }
+  expect_bits_of_direct<float>({30, 31, 33}, 5, 1, 1, {});
+  expect_bits_of_direct<float>({2, 3, 70}, 600, 2, 1, {});  // more channels than are summed in one part
 }
 
 }  // namespace

@@ -10,7 +10,10 @@
 //    those of the next strip: all rows are read side by side, a strip at a time, each as one stream.
 // 2. Very many channels of the input are taken in chunks, whose sums are added to the results.
 // 3. Results that exceed the caches go past them from registers, where the rows of all channels begin with a line.
-// 4. Where the layer has a stride or padding, a piece is whole rows of cells. Its results are kept, then laid into rows of
+// 4. Few results of inputs that come from memory are added up along rows instead, a few channels at a time, each of them
+// read
+//    in long runs (kernels/long_rows.cpp): the same chains of sums.
+// 5. Where the layer has a stride or padding, a piece is whole rows of cells. Its results are kept, then laid into rows of
 //    the output with the bias between them, and rows of bias between these rows and planes.
 #include <algorithm>
 #include <span>
@@ -22,6 +25,7 @@
 #include "convt3d/conv/direct_tiling.hpp"
 #include "convt3d/conv/gemm_tiling.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/kernels/long_rows.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 #include "convt3d/conv/row_strips.hpp"
 
@@ -135,14 +139,32 @@ class Gemm final : public Prepared {
     const auto at = reinterpret_cast<std::uintptr_t>(block.output);
     const bool in_lines = at % kLine == 0 && block.output_stride * static_cast<std::int64_t>(sizeof(T)) % kLine == 0;
     block.stream = args.stream && in_lines && t.chunks == 1 && epilogue_.empty();
-    for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
-      for (std::int64_t x = 0; x < block.cells; x += t.strip) run_strip(block, chunk, x);
+    if (t.long_rows) {
+      run_long_rows(block);
+    } else {
+      for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
+        for (std::int64_t x = 0; x < block.cells; x += t.strip) run_strip(block, chunk, x);
+      }
     }
     if (t.gaps) {
       for (std::int64_t c = 0; c < block.channels; ++c) store_with_gaps(args, planes, block, c);
     } else {
       finish(block);
     }
+  }
+
+  /// All results of a piece, added up where they lie.
+  void run_long_rows(const Block& block) const {
+    const RowSet& set = tiling_.sets.front();
+    long_rows_({.input = block.input,
+                .channel_stride = block.input_stride,
+                .channels = tiling_.ci,
+                .weights = weights_of(block.group, set),
+                .init = bias_of(block.group * tiling_.co),
+                .columns = static_cast<int>(set.count),
+                .target = block.output,
+                .target_stride = block.output_stride,
+                .count = block.cells});
   }
 
   /// A chunk of the input's channels of the strip at x.
@@ -168,7 +190,7 @@ class Gemm final : public Prepared {
   }
 
   void finish(const Block& block) const {
-    const std::int64_t tail = block.cells % tiling_.strip;
+    const std::int64_t tail = tiling_.long_rows ? 0 : block.cells % tiling_.strip;
     for (std::int64_t c = 0; c < block.channels; ++c) {
       T* const row = block.output + c * block.output_stride;
       if (tail > 0) copy_row_(block.kept + c * tiling_.strip, row + block.cells - tail, tail);
@@ -215,6 +237,7 @@ class Gemm final : public Prepared {
   GemmTiling tiling_;
   Buffer weights_;
   RowStrips<T> strips_{isa_, tiling_.strip};
+  kernels::LongRowsFn<T> long_rows_ = kernels::long_rows<T>(isa_);
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
   PackedEpilogue<T> epilogue_;
   mutable ScratchPool pool_;

@@ -5,6 +5,7 @@
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/kernels/long_rows.hpp"
 #include "convt3d/conv/kernels/row_product.hpp"
 
 namespace convt3d {
@@ -16,6 +17,9 @@ GemmAxis gemm_axis(const Problem& p, int axis) {
   result.end = std::min(p.input[axis], floor_div(result.output - 1 + result.padding, result.stride) + 1);
   return result;
 }
+
+/// Whether a volume of so many bytes exceeds the caches.
+bool from_memory(std::int64_t bytes, const Query& query) { return bytes > 16 * query.machine.l2_bytes; }
 
 }  // namespace
 
@@ -48,6 +52,8 @@ GemmTiling gemm_tiling(const Query& query) {
   const std::int64_t wanted = query.threads == 1 ? 1 : ceil_div(4 * query.threads, others);
   const std::int64_t pieces = std::max(ceil_div(cells, most_cells), std::min(wanted, ceil_div(cells, 4 * t.strip)));
   t.piece = round_up(ceil_div(cells, pieces), t.gaps ? p.input.w : t.strip);
+  t.long_rows = !t.gaps && t.chunks == 1 && t.co <= kernels::kMostLongRows &&
+                from_memory(input_size(p) * static_cast<std::int64_t>(sizeof(T)), query);
   return t;
 }
 
@@ -65,7 +71,7 @@ double gemm_seconds(const GemmTiling& t, const Query& query) {
   // What exceeds the caches, in cycles an element; it comes and goes while others are computed, but not quite.
   const auto moved = [&](std::int64_t elements, double each) {
     const std::int64_t bytes = elements * static_cast<std::int64_t>(sizeof(T));
-    return bytes > 16 * query.machine.l2_bytes ? each * real(bytes) / 4 : 0.0;
+    return from_memory(bytes, query) ? each * real(bytes) / 4 : 0.0;
   };
   const double memory = moved(input_size(p), 0.45) + (t.gaps ? output_memory_cycles<T>(query) : moved(output_size(p), 0.4));
   const double both = std::max(computing, memory) + 0.35 * std::min(computing, memory);

@@ -36,6 +36,7 @@ struct GemmTiling {
   std::int64_t channels_of_block = 1;  ///< at most
 
   std::int64_t chunks = 1;  ///< parts of the input's channels
+  bool long_rows = false;   ///< a piece's results are added up few channels of the input at a time
 
   /// Channels of the input from which chunk i begins: each is added up from zero and then added to the sum of those before
   /// it, since the rounding error of a sum grows with the root of its terms.
