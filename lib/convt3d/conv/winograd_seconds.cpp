@@ -43,6 +43,21 @@ double product_cycles(const WinogradTiling& t, double tiles, double columns, std
 /// Of so many bytes, those that a cache has no room for.
 double share_beyond(double cache, double bytes) { return std::max(0.0, 1 - cache / bytes); }
 
+/// How many times the mean share of a block's columns the split has that has the most; of more splits than threads each
+/// thread gets several.
+double longest_split(const WinogradTiling& t, int threads) {
+  if (t.splits > threads) return 1;
+  const std::int64_t units = t.units(), units_of_chunk = units / t.chunks;
+  std::int64_t most = 0;
+  for (std::int64_t split = 0; split < t.splits; ++split) {
+    std::int64_t columns = 0;
+    for (std::int64_t unit = units * split / t.splits; unit < units * (split + 1) / t.splits; ++unit)
+      columns += t.vectors_in(unit / units_of_chunk);
+    most = std::max(most, columns);
+  }
+  return real(most * t.splits) / real(t.co_vectors() * units_of_chunk);
+}
+
 /// What d takes of a block, on average, where it is summed.
 struct SummedWork {
   double planes = 0;       ///< of input
@@ -191,10 +206,12 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
     return kMargin * (computing + from_others) / kClock + kPhases;
   }
   const double fetched = weights / (weights + working_set < l2 ? 64 : weights < 0.6 * l3 ? 20 : 8);
-  // Points in the second cache cost nothing more, those in the third some; in far more than that they are all over memory.
-  const double traffic = points * (share_beyond(0.9 * l2, working_set) * (splits / 32 + passes / 20) +
-                                   share_beyond(0.2 * l3, working_set) * (splits / 2 + passes / 4));
-  const double cycles = once * splits + overlapped(work.products, fetched) + rest + traffic;
+  // Points beyond the second cache: each line is written on its own, but read in a row. In far more than that they are all
+  // over memory.
+  const double traffic = points * (share_beyond(0.8 * l2, working_set) * (splits / 4 + passes / 20) +
+                                   share_beyond(0.2 * l3, working_set) * (splits / 2 + passes / 2));
+  const double cycles =
+      once * splits + (overlapped(work.products, fetched) + rest) * longest_split(t, query.threads) + traffic;
   const double tasks = blocks * splits;
   // A task that is cut needs all weights.
   const double cut = 1 - real(d.tiles * h.tiles * w.tiles) / (real(t.blocks.d * t.blocks.h * t.blocks.w) * tiles);
