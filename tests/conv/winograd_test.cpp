@@ -1,5 +1,5 @@
-// Winograd over channels: which transforms are taken, and Fourier transforms that go around. That its results are right on
-// everything else is what the sweeps over all algorithms test.
+// Winograd over channels: which transforms are taken. And Fourier transforms that go around, over channels and along rows.
+// That results are right on everything else is what the sweeps over all algorithms test.
 
 #include <gtest/gtest.h>
 
@@ -17,8 +17,8 @@ using convt3d::Isa;
 using convt3d::Problem;
 
 /// The schemes on d, h and w: "F(4, 3) x F(4, 3) x F(4, 3)".
-std::string schemes_of(const Problem& problem, Isa isa = Isa::kAvx512) {
-  const std::string tiles = plan_of(problem, {isa, "winograd"}, 1).tiles;
+std::string schemes_of(const Problem& problem, Isa isa = Isa::kAvx512, const std::string& algorithm = "winograd") {
+  const std::string tiles = plan_of(problem, {isa, algorithm}, 1).tiles;
   return tiles.substr(0, tiles.find(", blocks"));
 }
 
@@ -52,7 +52,7 @@ TEST(Winograd, SumsUpTapsOnDWhereThatIsLess) {
 TEST(Winograd, GoesAroundWhereAVolumeIsShort) {
   EXPECT_EQ(schemes_of(problem_of(named_problem("taps_around"))), "sum x DFT12(8, 7) x DFT12(9, 7)");
   EXPECT_EQ(schemes_of(problem_of(named_problem("taps_around_whole"))), "sum x DFT12(12, 6) x DFT12(12, 9)");
-  EXPECT_EQ(schemes_of(problem_of(named_problem("taps_not_around"))), "sum x DFT12(6, 7) x DFT16(11, 6)");
+  EXPECT_EQ(schemes_of(problem_of(named_problem("taps_not_around"))), "sum x DFT16(10, 7) x DFT16(11, 6)");
   // Each of two tiles takes every second voxel.
   EXPECT_EQ(schemes_of({.in_channels = 8, .out_channels = 8, .kernel_size = {1, 1, 7}, .dilation = {1, 1, 2}}, {2, 2, 11}),
             "sum x F(1, 1) x DFT12(12, 7)");
@@ -60,21 +60,22 @@ TEST(Winograd, GoesAroundWhereAVolumeIsShort) {
 
 /// Layers of one axis, whose phases have 4 to 13 taps, around the limit at the one end and at the other; strided, or
 /// dilated.
-std::vector<NamedProblem> layers_around_the_limit() {
+std::vector<NamedProblem> layers_around_the_limit(int axis) {
   std::vector<NamedProblem> layers;
   const auto append = [&](std::int64_t stride, std::int64_t dilation, std::int64_t kernel, std::int64_t padding) {
     for (std::int64_t output_padding = 0; output_padding < stride; ++output_padding) {
       for (std::int64_t input = 2; input <= 17 * dilation; ++input) {
         if ((input - 1) * stride + dilation * (kernel - 1) + 1 + output_padding - 2 * padding < 1) continue;
-        layers.push_back({"",
-                          {.in_channels = 4,
-                           .out_channels = 4,
-                           .kernel_size = {1, 1, kernel},
-                           .stride = {1, 1, stride},
-                           .padding = {0, 0, padding},
-                           .output_padding = {0, 0, output_padding},
-                           .dilation = {1, 1, dilation}},
-                          {1, 2, input}});
+        NamedProblem named = {"", {.in_channels = 4, .out_channels = 4, .kernel_size = 1}, {1, 1, 1}};
+        convt3d::ConvTranspose3dOptions& layer = named.layer;
+        layer.kernel_size[axis] = kernel;
+        layer.stride[axis] = stride;
+        layer.padding[axis] = padding;
+        layer.output_padding[axis] = output_padding;
+        layer.dilation[axis] = dilation;
+        named.input[axis == 2 ? 1 : 2] = 2;
+        named.input[axis] = input;
+        layers.push_back(named);
       }
     }
   };
@@ -92,22 +93,39 @@ std::vector<NamedProblem> layers_around_the_limit() {
   return layers;
 }
 
-TEST(Winograd, GoesAroundForNoOutputThatReadsWhatIsNotZero) {
+/// Runs the layers, and returns the schemes that were taken on their axis.
+std::set<std::string> expect_right_around_the_limit(const std::string& algorithm, int axis, const std::string& before,
+                                                    const std::string& behind) {
   std::set<std::string> schemes;
-  for (const NamedProblem& named : layers_around_the_limit()) {
+  for (const NamedProblem& named : layers_around_the_limit(axis)) {
     const Problem problem = problem_of(named);
     const Arrays<float> arrays = normal_arrays<float>(problem, 22);
     const std::vector<double> expected = run_reference(reference_layer(named), arrays);
     for (const Isa isa : convt3d::available_isas()) {
       if (isa == Isa::kBaseline) continue;
-      schemes.insert(schemes_of(problem, isa));
-      EXPECT_LE(deviation(run(problem, arrays, {isa, "winograd"}), expected).relative_l2, kAllowed<float>.relative_l2)
-          << schemes_of(problem, isa) << " for " << to_string(problem) << " on " << convt3d::name_of(isa);
+      const std::string all = schemes_of(problem, isa, algorithm);
+      EXPECT_EQ(all.substr(0, before.size()), before);
+      EXPECT_EQ(all.substr(all.size() - behind.size()), behind);
+      schemes.insert(all.substr(before.size(), all.size() - before.size() - behind.size()));
+      EXPECT_LE(deviation(run(problem, arrays, {isa, algorithm}), expected).relative_l2, kAllowed<float>.relative_l2)
+          << all << " for " << to_string(problem) << " on " << convt3d::name_of(isa);
     }
   }
+  return schemes;
+}
+
+TEST(Winograd, GoesAroundForNoOutputThatReadsWhatIsNotZero) {
+  const std::set<std::string> schemes = expect_right_around_the_limit("winograd", 2, "sum x F(1, 1) x ", "");
   for (const char* most : {"DFT8(8, 4)", "DFT8(8, 7)", "DFT12(12, 6)", "DFT12(12, 9)", "DFT16(16, 5)", "DFT16(16, 13)",
                            "DFT12(5, 8)", "DFT16(11, 6)"})
-    EXPECT_TRUE(schemes.contains("sum x F(1, 1) x " + std::string(most))) << most;
+    EXPECT_TRUE(schemes.contains(most)) << most;
+}
+
+TEST(WinogradRows, GoesAroundForNoOutputThatReadsWhatIsNotZero) {
+  std::set<std::string> schemes = expect_right_around_the_limit("winograd_rows", 0, "", " x F(1, 1)");
+  schemes.merge(expect_right_around_the_limit("winograd_rows", 1, "F(1, 1) x ", ""));
+  for (const char* most : {"DFT8(8, 5)", "DFT8(8, 7)", "DFT12(12, 7)", "DFT12(12, 9)", "DFT16(16, 11)", "DFT16(16, 13)"})
+    EXPECT_TRUE(schemes.contains(most)) << most;
 }
 
 /// Sums of thousands of terms, over channels and taps on d: in parts, which keep the bound.

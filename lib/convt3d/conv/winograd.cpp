@@ -36,6 +36,7 @@
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/lane_store.hpp"
+#include "convt3d/conv/last_tiling.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 #include "convt3d/conv/summed_runs.hpp"
 #include "convt3d/conv/winograd_tiling.hpp"
@@ -360,32 +361,9 @@ class Winograd final : public Prepared {
   mutable ScratchPool points_pool_;  ///< of all blocks, where they share them
 };
 
-/// The tiling, or why there is none.
-struct Answer {
-  std::optional<WinogradTiling> tiling;
-  std::string reason;
-};
+const WinogradTiling& tiling_of(const Query& query) { return last_tiling<winograd_tiling>(query).tiling.value(); }
 
-/// The search for it takes milliseconds, and a plan asks about one problem several times: the last answer is kept.
-const Answer& answer_to(const Query& query) {
-  struct Asked {
-    Problem problem;
-    Machine machine;
-    int threads = 0;
-    Answer answer;
-  };
-  thread_local Asked last;
-  if (last.threads != query.threads || last.problem != query.problem || last.machine != query.machine) {
-    Asked next = {.problem = query.problem, .machine = query.machine, .threads = query.threads, .answer = {}};
-    next.answer.tiling = winograd_tiling(query, next.answer.reason);
-    last = std::move(next);
-  }
-  return last.answer;
-}
-
-const WinogradTiling& tiling_of(const Query& query) { return answer_to(query).tiling.value(); }
-
-std::string rejects(const Query& query) { return answer_to(query).reason; }
+std::string rejects(const Query& query) { return last_tiling<winograd_tiling>(query).reason; }
 
 double seconds(const Query& query) { return winograd_seconds(tiling_of(query), query); }
 

@@ -89,8 +89,36 @@ std::vector<WinogradScheme> schemes_for(int taps) {
   return schemes;
 }
 
+namespace {
+
+/// Cells of an axis that one tile would have, were there one for all, or one for each cell of a step.
+std::int64_t cells_in_one(const WinogradAxis& axis) { return ceil_div(axis.cells.cells(), axis.step); }
+
+/// Whether one tile of a Fourier transform of `size` elements may make all outputs: those that read past its last input go
+/// around to its first ones, so there must be zeros at both ends. Of a step's tiles the last one has the fewest before its
+/// inputs, the first one the most behind its last.
+bool may_wrap(const WinogradAxis& axis, int taps, int size) {
+  const CellAxis& cells = axis.cells;
+  const std::int64_t first = cells.begin + cells.lowest;  // input of the first output's last tap
+  const std::int64_t outputs = cells_in_one(axis), around = outputs + taps - 1 - size;
+  return taps <= size && outputs <= size && around <= floor_div(-first, axis.step) &&
+         first + size * axis.step >= cells.input;
+}
+
+}  // namespace
+
+void append_fourier_schemes(const WinogradAxis& axis, int taps, bool triples, std::vector<WinogradScheme>& schemes) {
+  for (const int size : kernels::kFourierSizes) {
+    const int outputs = size - taps + 1, fewest = kernels::fewest_fourier_outputs(size);
+    if (outputs >= fewest) schemes.push_back({.outputs = outputs, .taps = taps, .fourier = size, .triples = triples});
+    const std::int64_t all = cells_in_one(axis);
+    if (all > outputs && all >= fewest && may_wrap(axis, taps, size))
+      schemes.push_back({.outputs = static_cast<int>(all), .taps = taps, .fourier = size, .triples = triples});
+  }
+}
+
 double error_growth(const WinogradScheme& scheme) {
-  if (scheme.fourier != 0) return !scheme.triples ? 1.2 : scheme.fourier == 16 ? 1.45 : 1.35;
+  if (scheme.fourier != 0) return scheme.triples ? (scheme.fourier == 16 ? 1.45 : 1.35) : scheme.fourier == 16 ? 1.25 : 1.2;
   constexpr std::array kGrowth = {1.0, 1.7, 1.3, 2.25, 1.3, 2.05, 2.35, 2.25, 2.35, 2.45};
   static_assert(kGrowth.size() == std::size(kernels::kWinogradSchemes));
   const auto* const at = std::find(std::begin(kernels::kWinogradSchemes), std::end(kernels::kWinogradSchemes), scheme);

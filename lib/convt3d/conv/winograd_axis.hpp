@@ -77,6 +77,10 @@ void set_scheme(WinogradAxis& axis, const kernels::WinogradScheme& scheme);
 /// Schemes worth trying for residues of up to `taps` taps.
 std::vector<kernels::WinogradScheme> schemes_for(int taps);
 
+/// Appends the Fourier transforms that there are for an axis whose longest residues have so many taps, and those that make
+/// all its outputs by going around.
+void append_fourier_schemes(const WinogradAxis& axis, int taps, bool triples, std::vector<kernels::WinogradScheme>& schemes);
+
 /// Growth of the rounding error on one axis, as measured (docs/math.md).
 double error_growth(const kernels::WinogradScheme& scheme);
 

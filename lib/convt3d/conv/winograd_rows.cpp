@@ -19,10 +19,10 @@
 // and the beginning of the next one's. Bᵀ on h makes them so at once, from rows that are kept by their place in a tile: row
 // j of all tiles, then row j + 1 (slots).
 //
-// For five taps and more Bᵀ, G and Aᵀ may be real Fourier transforms (kernels/fourier.cpp), which do not round more the more
-// taps there are. Their points are frequencies, of which most are complex, a row for each part, and are multiplied as
-// complex numbers: two sums of rows each. A frequency that is complex on both axes is first made two, (k, l) and (k, -l),
-// and joined after; so points of d are taken by groups, both parts of a frequency at once.
+// For three taps and more Bᵀ, G and Aᵀ may be real Fourier transforms (kernels/fourier.cpp), which do not round more the
+// more taps there are, and may go around. Their points are frequencies, of which most are complex, a row for each part, and
+// are multiplied as complex numbers: two sums of rows each. A frequency that is complex on both axes is first made two, (k,
+// l) and (k, -l), and joined after; so points of d are taken by groups, both parts of a frequency at once.
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -31,6 +31,7 @@
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/last_tiling.hpp"
 #include "convt3d/conv/winograd_rows_output.hpp"
 #include "convt3d/conv/winograd_rows_tiling.hpp"
 #include "convt3d/conv/winograd_rows_weights.hpp"
@@ -316,21 +317,14 @@ class WinogradRows final : public Prepared {
   mutable ScratchPool pool_;
 };
 
-WinogradRowsTiling tiling_of(const Query& query) {
-  std::string reason;
-  return winograd_rows_tiling(query, reason).value();
-}
+const WinogradRowsTiling& tiling_of(const Query& query) { return last_tiling<winograd_rows_tiling>(query).tiling.value(); }
 
-std::string rejects(const Query& query) {
-  std::string reason;
-  winograd_rows_tiling(query, reason);
-  return reason;
-}
+std::string rejects(const Query& query) { return last_tiling<winograd_rows_tiling>(query).reason; }
 
 double seconds(const Query& query) { return winograd_rows_seconds(tiling_of(query), query); }
 
 std::vector<LedgerEntry> ledger(const Query& query) {
-  const WinogradRowsTiling t = tiling_of(query);
+  const WinogradRowsTiling& t = tiling_of(query);
   std::vector<LedgerEntry> entries = {
       {"transformed weights", Buffer::taken(winograd_rows_weights_size(query.problem, t) * 4)},
       {"panels, points, products and staging rows", query.threads * Buffer::taken(WinogradRows::scratch_bytes(t))}};
@@ -339,12 +333,12 @@ std::vector<LedgerEntry> ledger(const Query& query) {
 }
 
 PlaneReach reach(const Query& query) {
-  const WinogradAxis d = tiling_of(query).d;
+  const WinogradAxis& d = tiling_of(query).d;
   return reach_of(d.cells, d.run_cells());
 }
 
 std::string tiles(const Query& query) {
-  const WinogradRowsTiling t = tiling_of(query);
+  const WinogradRowsTiling& t = tiling_of(query);
   return to_string(t.d.scheme) + " x " + to_string(t.h.scheme) + ", blocks of " + std::to_string(t.block_d) + " x " +
          std::to_string(t.block_h) + " tiles" + (t.blocks_w > 1 ? " x " + std::to_string(t.block_w) + " cells, " : ", ") +
          std::to_string(t.columns(t.sets.front())) + " columns at a time";

@@ -134,12 +134,11 @@ double choose_block(WinogradRowsTiling& t, const Query& query) {
   return best;
 }
 
-/// Schemes worth trying on an axis: Fourier transforms where Winograd's round too much or do not go.
-std::vector<WinogradScheme> row_schemes_for(int taps) {
+/// Schemes worth trying on an axis whose longest residues have so many taps: Fourier transforms where Winograd's round too
+/// much or do not go.
+std::vector<WinogradScheme> row_schemes_for(const WinogradAxis& axis, int taps) {
   std::vector<WinogradScheme> schemes = schemes_for(taps);
-  for (const WinogradScheme& scheme : kernels::kFourierSchemes) {
-    if (scheme.taps == taps) schemes.push_back(scheme);
-  }
+  if (taps >= 3) append_fourier_schemes(axis, taps, /*triples=*/false, schemes);
   return schemes;
 }
 
@@ -174,7 +173,7 @@ std::string prepare(const Query& query, WinogradRowsTiling& t, std::array<int, 2
   for (std::size_t a = 0; a < 2; ++a) {
     axes[a]->cells = make_cell_axis(p, static_cast<int>(a));
     if (std::string reason = examine(*axes[a], taps[a]); !reason.empty()) return reason;
-    if (row_schemes_for(taps[a]).empty()) return "phases of more than 9 taps along d or h";
+    if (row_schemes_for(*axes[a], taps[a]).empty()) return "phases of more than 13 taps along d or h";
   }
   t.residues_d = tapped_residues(t.d.cells);
   t.residues_h = tapped_residues(t.h.cells);
@@ -255,8 +254,9 @@ std::optional<WinogradRowsTiling> winograd_rows_tiling(const Query& query, std::
   const double error = expected_error(one.problem, terms, terms);
   double best = std::numeric_limits<double>::infinity();
   std::array<WinogradScheme, 2> chosen;
-  for (const WinogradScheme& d : row_schemes_for(taps[0])) {
-    for (const WinogradScheme& h : row_schemes_for(taps[1])) {
+  const std::vector<WinogradScheme> schemes_h = row_schemes_for(t.h, taps[1]);
+  for (const WinogradScheme& d : row_schemes_for(t.d, taps[0])) {
+    for (const WinogradScheme& h : schemes_h) {
       if (error * error_growth(d) * error_growth(h) > kMostError) continue;
       set_schemes(t, {d, h});
       const double seconds = choose_block(t, one.query());

@@ -92,14 +92,14 @@ void WinogradRowsWeights::pack_set(const float* weight, std::int64_t group, cons
 template <typename TapAt>
 void WinogradRowsWeights::transform(const TapAt& tap_at, PointGrid& points) const {
   const auto& [d, h] = std::tie(tiling_.d.scheme, tiling_.h.scheme);
-  std::array<double, kernels::kFourierInputs> taps{};
+  std::array<double, kernels::kMostFourierInputs> taps{};
   for (int i = 0; i < d.taps; ++i) {
     for (int j = 0; j < h.taps; ++j) taps[static_cast<std::size_t>(j)] = tap_at(i, j);
     kernels::winograd_weights(h, taps.data(), 1, points[static_cast<std::size_t>(i)].data(), 1);
   }
   for (std::size_t ph = 0; ph < static_cast<std::size_t>(h.points()); ++ph) {
     for (std::size_t i = 0; i < static_cast<std::size_t>(d.taps); ++i) taps[i] = points[i][ph];
-    kernels::winograd_weights(d, taps.data(), 1, &points[0][ph], kernels::kFourierInputs);
+    kernels::winograd_weights(d, taps.data(), 1, &points[0][ph], kernels::kMostFourierInputs);
   }
 }
 

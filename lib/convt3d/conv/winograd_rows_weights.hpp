@@ -9,7 +9,7 @@
 namespace convt3d {
 
 /// [point d][point h]
-using PointGrid = std::array<std::array<double, kernels::kFourierInputs>, kernels::kFourierInputs>;
+using PointGrid = std::array<std::array<double, kernels::kMostFourierInputs>, kernels::kMostFourierInputs>;
 
 /// Kernels transformed by G on d and h, and the bias, as the products of winograd_rows.cpp read them.
 class WinogradRowsWeights {

@@ -129,31 +129,11 @@ double choose_block(WinogradTiling& t, const Query& query) {
   return best;
 }
 
-/// Cells of an axis that one tile would have, were there one for all, or one for each cell of a step.
-std::int64_t cells_in_one(const WinogradAxis& axis) { return ceil_div(axis.cells.cells(), axis.step); }
-
-/// Whether one tile of a Fourier transform of `size` elements may make all outputs: those that read past its last input go
-/// around to its first ones, so there must be zeros at both ends. Of a step's tiles the last one has the fewest before its
-/// inputs, the first one the most behind its last.
-bool may_wrap(const WinogradAxis& axis, int taps, int size) {
-  const CellAxis& cells = axis.cells;
-  const std::int64_t first = cells.begin + cells.lowest;  // input of the first output's last tap
-  const std::int64_t outputs = cells_in_one(axis), around = outputs + taps - 1 - size;
-  return taps <= size && outputs <= size && around <= floor_div(-first, axis.step) &&
-         first + size * axis.step >= cells.input;
-}
-
-/// Schemes worth trying on an axis whose longest residues have so many taps.
+/// Schemes worth trying on an axis whose longest residues have so many taps: Fourier transforms where Winograd's round too
+/// much or do not go.
 std::vector<WinogradScheme> channel_schemes_for(const WinogradAxis& axis, int taps) {
   std::vector<WinogradScheme> schemes = schemes_for(taps);
-  if (taps < 4) return schemes;
-  for (const int size : kernels::kFourierSizes) {
-    const int outputs = size - taps + 1, fewest = kernels::fewest_fourier_outputs(size);
-    if (outputs >= fewest) schemes.push_back({.outputs = outputs, .taps = taps, .fourier = size, .triples = true});
-    const std::int64_t all = cells_in_one(axis);
-    if (all > outputs && all >= fewest && may_wrap(axis, taps, size))
-      schemes.push_back({.outputs = static_cast<int>(all), .taps = taps, .fourier = size, .triples = true});
-  }
+  if (taps >= 4) append_fourier_schemes(axis, taps, /*triples=*/true, schemes);
   return schemes;
 }
 

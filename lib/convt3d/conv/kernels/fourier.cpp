@@ -22,7 +22,9 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <numbers>
+#include <type_traits>
 #include <vector>
 
 #include "convt3d/conv/kernels/kernels.hpp"
@@ -201,16 +203,17 @@ HWY_INLINE void for_each_line(const LinesArgs& args, const Body& body) {
   }
 }
 
-template <int outputs>
-void input_lines(const LinesArgs& args) {
+/// Inputs to pairs.
+template <int size, int outputs>
+void input_pairs(const LinesArgs& args) {
   const Tag d;
   for_each_line(args, [&](const float* source, float* target) {
-    V x[12], points[12];
+    V x[size], points[size];
 #pragma GCC unroll 16
-    for (int j = 0; j < 12; ++j) x[j] = hn::LoadU(d, source + j * args.source_step + j / outputs * args.source_fold);
+    for (int j = 0; j < size; ++j) x[j] = hn::LoadU(d, source + j * args.source_step + j / outputs * args.source_fold);
     forward(x, points);
 #pragma GCC unroll 16
-    for (int j = 0; j < 12; ++j) hn::StoreU(points[j], d, target + j * args.target_step);
+    for (int j = 0; j < size; ++j) hn::StoreU(points[j], d, target + j * args.target_step);
   });
 }
 
@@ -298,37 +301,31 @@ void join_lines(const QuadArgs& args) {
 
 }  // namespace
 
-template <int size, bool triples, int outputs = size>
-LinesFn output_of(WinogradScheme scheme) {
+template <int size, int outputs = size>
+LinesFn input_of(WinogradScheme scheme) {
+  if (scheme.triples) return input_triples<size>;
   if constexpr (outputs == fewest_fourier_outputs(size)) {
-    return output_lines<size, triples, outputs>;
+    return input_pairs<size, outputs>;
   } else {
-    return scheme.outputs == outputs ? output_lines<size, triples, outputs> : output_of<size, triples, outputs - 1>(scheme);
+    return scheme.outputs == outputs ? input_pairs<size, outputs> : input_of<size, outputs - 1>(scheme);
   }
+}
+template <int size, int outputs = size>
+LinesFn output_of(WinogradScheme scheme) {
+  if (scheme.outputs == outputs)
+    return scheme.triples ? output_lines<size, true, outputs> : output_lines<size, false, outputs>;
+  if constexpr (outputs == fewest_fourier_outputs(size)) {
+    return nullptr;
+  } else {
+    return output_of<size, outputs - 1>(scheme);
+  }
+}
+static_assert(std::size(kFourierSizes) == 3);
+inline LinesFn fourier_input_of(WinogradScheme scheme) {
+  return scheme.fourier == 8 ? input_of<8>(scheme) : scheme.fourier == 12 ? input_of<12>(scheme) : input_of<16>(scheme);
 }
 inline LinesFn fourier_output_of(WinogradScheme scheme) {
-  switch (scheme.fourier) {
-    case 8: return output_of<8, true>(scheme);
-    case 16: return output_of<16, true>(scheme);
-    default: return scheme.triples ? output_of<12, true>(scheme) : output_of<12, false>(scheme);
-  }
-}
-inline LinesFn fourier_input_of(WinogradScheme scheme) {
-  switch (scheme.fourier) {
-    case 8: return input_triples<8>;
-    case 16: return input_triples<16>;
-    default: break;
-  }
-  if (scheme.triples) return input_triples<12>;
-  switch (scheme.outputs) {
-    case 10: return input_lines<10>;
-    case 9: return input_lines<9>;
-    case 8: return input_lines<8>;
-    case 7: return input_lines<7>;
-    case 6: return input_lines<6>;
-    case 5: return input_lines<5>;
-    default: return input_lines<4>;
-  }
+  return scheme.fourier == 8 ? output_of<8>(scheme) : scheme.fourier == 12 ? output_of<12>(scheme) : output_of<16>(scheme);
 }
 inline constexpr QuadFn kSplit = split_lines;
 inline constexpr QuadFn kJoin = join_lines;
@@ -405,11 +402,14 @@ const WeightMatrix<size, triples>& weight_matrix() {
 
 void fourier_weights(WinogradScheme scheme, const double* taps, std::int64_t tap_stride, double* points,
                      std::int64_t point_stride) {
-  const auto transform = [&](const auto& matrix) { matrix.transform(scheme.taps, taps, tap_stride, points, point_stride); };
+  const auto transform = [&]<int size>(std::integral_constant<int, size>) {
+    const auto by = [&](const auto& matrix) { matrix.transform(scheme.taps, taps, tap_stride, points, point_stride); };
+    return scheme.triples ? by(weight_matrix<size, true>()) : by(weight_matrix<size, false>());
+  };
   switch (scheme.fourier) {
-    case 8: return transform(weight_matrix<8, true>());
-    case 16: return transform(weight_matrix<16, true>());
-    default: return scheme.triples ? transform(weight_matrix<12, true>()) : transform(weight_matrix<12, false>());
+    case 8: return transform(std::integral_constant<int, 8>());
+    case 12: return transform(std::integral_constant<int, 12>());
+    default: return transform(std::integral_constant<int, 16>());
   }
 }
 

@@ -340,18 +340,15 @@ struct WinogradScheme {
   friend bool operator==(const WinogradScheme&, const WinogradScheme&) = default;
 };
 
-/// Elements of Fourier transforms in triples; those in pairs have kFourierInputs.
+/// Elements of Fourier transforms.
 inline constexpr int kFourierSizes[] = {8, 12, 16};
-inline constexpr int kFourierInputs = 12;
+inline constexpr int kMostFourierInputs = 16;
 /// The fewest outputs that there are kernels for.
 constexpr int fewest_fourier_outputs(int size) { return size / 4; }
 
 /// Those there are kernels for.
 inline constexpr WinogradScheme kWinogradSchemes[] = {{1, 1}, {2, 2}, {3, 2}, {4, 2}, {2, 3},
                                                       {3, 3}, {4, 3}, {2, 4}, {3, 4}, {2, 5}};
-inline constexpr WinogradScheme kFourierSchemes[] = {{10, 3, kFourierInputs}, {9, 4, kFourierInputs}, {8, 5, kFourierInputs},
-                                                     {7, 6, kFourierInputs},  {6, 7, kFourierInputs}, {5, 8, kFourierInputs},
-                                                     {4, 9, kFourierInputs}};
 
 /// How much the transforms can enlarge: the greatest sum of magnitudes in a row of Bᵀ, of G and of Aᵀ.
 struct WinogradNorms {
