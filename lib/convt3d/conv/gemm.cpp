@@ -11,8 +11,7 @@
 // 2. Very many channels of the input are taken in chunks, whose sums are added to the results.
 // 3. Results that exceed the caches go past them from registers, where the rows of all channels begin with a line.
 // 4. Few results of inputs that come from memory are added up along rows instead, a few channels at a time, each of them
-// read
-//    in long runs (kernels/long_rows.cpp): the same chains of sums.
+//    read in long runs (kernels/long_rows.cpp): the same chains of sums.
 // 5. Where the layer has a stride or padding, a piece is whole rows of cells. Its results are kept, then laid into rows of
 //    the output with the bias between them, and rows of bias between these rows and planes.
 #include <algorithm>
