@@ -222,9 +222,10 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
     columns += t.columns(set);
   }
   const double weights = real(t.products()) * columns * reads_of(t) * 4;
-  // Rows are stored one by one, those of a plane without a gap in the output.
+  // Rows are stored one by one, those of a plane without a gap in the output: from cache to cache, or behind it.
   const double planes = real(t.co * t.d.cells.stride * t.block_d) * md;
-  const double stored = 150 * planes + 25 * planes * real(t.h.cells.stride * t.block_h) * mh;
+  const bool cached = output_size(query.problem) * 4 < query.machine.l2_bytes;
+  const double stored = (cached ? 30 : 150) * planes + (cached ? 6 : 25) * planes * real(t.h.cells.stride * t.block_h) * mh;
   const double shared = shared_line_cycles(query.threads, {t.blocks_d, t.blocks_h, t.blocks_w},
                                            t.d.cells.stride * t.block_d * t.d.scheme.outputs,
                                            t.h.cells.stride * t.block_h * t.h.scheme.outputs, t.co);

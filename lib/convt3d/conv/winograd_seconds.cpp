@@ -21,7 +21,7 @@ double residues_of(const WinogradAxis& axis, bool single) {
 constexpr double kMargin = 1.16;
 
 /// Seconds that a run takes beside its tasks, by the others' reckoning.
-constexpr double kStart = 22e-6;
+constexpr double kStart = 12e-6;
 
 /// What one run may count on of L3: a virtual machine may report all of a socket's, in parts that others use.
 double usable_l3(const Machine& machine) { return real(std::min(machine.l3_bytes, std::int64_t{32} << 20)); }
