@@ -233,15 +233,16 @@ class Col2VolRows final : public Prepared {
         }
         if (row == scratch.rows) continue;
         for (std::int64_t td = rows.first_tap; td < rows.end_tap; ++td) {
-          for (std::int64_t co = 0; co < t.co; ++co) {
-            add_rows_({.sources = scratch.products + (td * t.co + co) * t.channel_columns() * t.pitch(),
-                       .rows = scratch.rows,
-                       .count = row - scratch.rows,
-                       .lowest = taps.front().place,
-                       .highest = taps.back().place,
-                       .length = w.input,
-                       .target = row_of(d.output_of(rows.id, td), co, oh, scratch) + residue * t.line()});
-          }
+          add_rows_({.sources = scratch.products + td * t.tap_columns() * t.pitch(),
+                     .source_step = t.channel_columns() * t.pitch(),
+                     .rows = scratch.rows,
+                     .count = row - scratch.rows,
+                     .lowest = taps.front().place,
+                     .highest = taps.back().place,
+                     .length = w.input,
+                     .target = row_of(d.output_of(rows.id, td), 0, oh, scratch) + residue * t.line(),
+                     .target_step = h.output * t.row(),
+                     .targets = t.co});
         }
       }
     }

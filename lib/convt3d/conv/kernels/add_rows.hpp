@@ -13,17 +13,20 @@ struct ShiftedRow {
   std::int64_t shift = 0;
 };
 
-/// Rows of `length` elements added to a longer one:
-///   target[x] += Σ_row sources[row.source + x - row.shift]   where 0 <= x - row.shift < length
-/// one after the other. Sources have room for a vector before and behind each row, the target behind the last element.
+/// Rows of `length` elements added to longer ones, one after the other:
+///   target[k*target_step + x] += Σ_row sources[k*source_step + row.source + x - row.shift]   where 0 <= x - row.shift < length
+/// for k < targets. Sources have room for a vector before and behind each row, a target behind its last element.
 template <typename T>
 struct AddRowsArgs {
   const T* sources = nullptr;
+  std::int64_t source_step = 0;
   const ShiftedRow* rows = nullptr;
   std::int64_t count = 0;
   std::int64_t lowest = 0, highest = 0;  ///< shifts are between
   std::int64_t length = 0;
   T* target = nullptr;
+  std::int64_t target_step = 0;
+  std::int64_t targets = 1;
 };
 template <typename T>
 using AddRowsFn = void (*)(const AddRowsArgs<T>&);
