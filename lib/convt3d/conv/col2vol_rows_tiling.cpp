@@ -48,7 +48,9 @@ double col2vol_rows_seconds(const Col2VolRowsTiling& t, const Query& query) {
   const double whole = real((w.input - beyond) / t.lanes), part = real(ceil_div(w.input, t.lanes)) + 1 - whole;
   const double rows = real(ceil_div(h.input, t.block_h)) * real(std::min(h.output, (t.block_h - 1) * h.stride + h.reach())) *
                       real(std::min(w.stride, w.kernel));
-  const double adding = d.pairs() * real(t.co) * (rows * 30 + h.pairs() * real(w.kernel) * (1.3 * whole + 6 * part));
+  const double at_once = real(std::min<std::int64_t>(t.co, 4)), calls = real(ceil_div(t.co, 4));
+  const double adding = d.pairs() * (rows * (20 * calls + 10 * real(t.co)) +
+                                     real(t.co) * h.pairs() * real(w.kernel) * (1.3 * whole + (2.5 + 3.5 / at_once) * part));
 
   const double outputs = real(d.output * h.output * t.co);
   const double storing = outputs * (30 + 1.5 * real(t.row()) / real(t.lanes) +

@@ -14,7 +14,8 @@ struct ShiftedRow {
 };
 
 /// Rows of `length` elements added to longer ones, one after the other:
-///   target[k*target_step + x] += Σ_row sources[k*source_step + row.source + x - row.shift]   where 0 <= x - row.shift < length
+///   target[k*target_step + x] += Σ_row sources[k*source_step + row.source + x - row.shift]   where 0 <= x - row.shift <
+///   length
 /// for k < targets. Sources have room for a vector before and behind each row, a target behind its last element.
 template <typename T>
 struct AddRowsArgs {
