@@ -246,8 +246,8 @@ class Direct final : public Prepared {
       std::int64_t at_once = 1;
       for (std::int64_t qh = 0; qh < rows; qh += at_once) {
         const TapRange range_h = taps_of(qh);
-        for (at_once = 1; joins_rows && qh + at_once < rows && taps_of(qh + at_once) == range_h; ++at_once) {
-        }
+        at_once = 1;
+        while (joins_rows && qh + at_once < rows && taps_of(qh + at_once) == range_h) ++at_once;
         if (const std::array ranges = {range_d, range_h}; listed != ranges) {
           list_taps({&d, &h, &w}, range_d, range_h, run, run_weights, taps);
           listed = ranges;

@@ -38,7 +38,7 @@
 #include "convt3d/conv/lane_store.hpp"
 #include "convt3d/conv/last_tiling.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
-#include "convt3d/conv/summed_runs.hpp"
+#include "convt3d/conv/winograd_runs.hpp"
 #include "convt3d/conv/winograd_tiling.hpp"
 #include "convt3d/conv/winograd_transforms.hpp"
 #include "convt3d/conv/winograd_weights.hpp"
@@ -214,49 +214,6 @@ class Winograd final : public Prepared {
     }
   }
 
-  /// Tiles that are multiplied at once, each the sum of the same taps.
-  struct Run {
-    std::int64_t first, tiles;
-    std::int64_t first_tap, taps;
-  };
-
-  /// This thread's lists of runs, kept so that products allocate nothing.
-  struct Lists {
-    SummedRuns cells;
-    std::vector<Run> runs;
-    std::vector<kernels::ProductTap> taps;
-  };
-
-  static Lists& thread_lists() {
-    thread_local Lists lists;
-    return lists;
-  }
-
-  /// Lists what is summed at a point: with d summed, of each tile the residue's taps on d that reach a plane of the volume.
-  void list_runs(const WinogradBlock& block, std::int64_t rd, std::int64_t nr, Lists& lists) const {
-    const WinogradAxis& d = tiling_.axes[0];
-    const std::int64_t tiles_h_w = block.tiles.h * block.tiles.w, plane = tiles_h_w * tiling_.ld();
-    lists.runs.clear();
-    lists.taps.clear();
-    if (!d.summed) {
-      lists.runs.push_back({.first = 0, .tiles = block.tile_count(), .first_tap = 0, .taps = 1});
-      lists.taps.push_back({});
-      return;
-    }
-    const std::vector<std::int64_t>& shifts = d.shifts[static_cast<std::size_t>(rd)];
-    const std::int64_t first_cell = block.first_cell.d, end_cell = first_cell + block.tiles.d;
-    for (const SummedRun& run : lists.cells.cut(d, rd, first_cell, end_cell, tiles_h_w * nr, tiling_.ci)) {
-      lists.runs.push_back({.first = (run.begin - first_cell) * tiles_h_w,
-                            .tiles = run.cells() * tiles_h_w,
-                            .first_tap = std::ssize(lists.taps),
-                            .taps = run.taps()});
-      for (std::int64_t tap = run.first_tap; tap < run.end_tap; ++tap) {
-        const std::int64_t id = run.begin + d.cells.lowest + shifts[static_cast<std::size_t>(tap)];
-        lists.taps.push_back({(id - block.panel.begin) * plane, tap * tiling_.ci * nr * tiling_.lanes});
-      }
-    }
-  }
-
   /// The products of one unit, columns after columns, and their way into the staging rows.
   void multiply(const WinogradBlock& block, const Unit& unit, const Scratch& scratch) const {
     const WinogradTiling& t = tiling_;
@@ -266,12 +223,12 @@ class Winograd final : public Prepared {
     const std::int64_t nd = d.points(d.is_single(rd)), nh = h.points(h.is_single(rh));
     const std::int64_t points_size = block.planes * block.tiles.h * block.tiles.w * t.ld();
     const float* u = weights_.unit(block.group, chunk, rd, rh);
-    Lists& lists = thread_lists();
+    thread_local WinogradRuns runs;
     for (const WinogradColumns& columns : weights_.columns(chunk)) {
       const auto nr = static_cast<std::int64_t>(columns.entries.size());
       const std::int64_t nw = w.points(columns.single), first_w = t.first_point_w(columns.single);
       const std::int64_t size = tiles * nr * t.lanes, product_weights = t.ci * nr * t.lanes;
-      list_runs(block, rd, nr, lists);
+      runs.list(t, block, rd, nr);
       for (std::int64_t hw = 0; hw < nh * nw; ++hw, u += d.products(rd) * product_weights) {
         const std::int64_t point = hw / nw * t.points_w() + first_w + hw % nw;
         float* const results = d.summed ? scratch.sums + hw * size : scratch.products;
@@ -288,11 +245,11 @@ class Winograd final : public Prepared {
                                          .c = {},
                                          .ldc = nr * t.lanes};
         for (std::int64_t pd = 0; pd < nd; ++pd) {
+          args.a = scratch.points + (pd * nh * t.points_w() + point) * points_size;
           args.b = u + pd * product_weights;
-          for (const Run& run : lists.runs) {
-            args.a = scratch.points + (pd * nh * t.points_w() + point) * points_size;
+          for (const WinogradRun& run : runs.all()) {
             args.positions = run.tiles;
-            args.taps = lists.taps.data() + run.first_tap;
+            args.taps = runs.taps_of(run);
             args.tap_count = run.taps;
             for (std::int64_t j = 0; j < nr; ++j) args.c[j] = results + pd * size + (run.first * nr + j) * t.lanes;
             product_(args);

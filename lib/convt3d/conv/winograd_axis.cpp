@@ -118,7 +118,8 @@ void append_fourier_schemes(const WinogradAxis& axis, int taps, bool triples, st
 }
 
 double error_growth(const WinogradScheme& scheme) {
-  if (scheme.fourier != 0) return scheme.triples ? (scheme.fourier == 16 ? 1.45 : 1.35) : scheme.fourier == 16 ? 1.25 : 1.2;
+  if (scheme.fourier == 16) return scheme.triples ? 1.45 : 1.25;
+  if (scheme.fourier != 0) return scheme.triples ? 1.35 : 1.2;
   constexpr std::array kGrowth = {1.0, 1.7, 1.3, 2.25, 1.3, 2.05, 2.35, 2.25, 2.35, 2.45};
   static_assert(kGrowth.size() == std::size(kernels::kWinogradSchemes));
   const auto* const at = std::find(std::begin(kernels::kWinogradSchemes), std::end(kernels::kWinogradSchemes), scheme);
