@@ -93,9 +93,9 @@ std::vector<Case> cases() {
       }
     }
   }
-  // Rows long and wide enough for blocks of several tasks; short ones; the usual strided layers; a kernel that reaches far
-  // over the rows, whose taps along w direct takes one by one.
-  const auto add = [&](std::int64_t ci, std::int64_t co, std::int64_t k, std::int64_t s, std::int64_t p, Extent3 input) {
+  // Rows long and wide enough for blocks of several tasks; short ones; the usual strided layers; one tap along w and a
+  // stride along d alone; a kernel that reaches far over the rows, whose taps along w direct takes one by one.
+  const auto add = [&](std::int64_t ci, std::int64_t co, Extent3 k, Extent3 s, Extent3 p, Extent3 input) {
     all.push_back({{.in_channels = ci, .out_channels = co, .kernel_size = k, .stride = s, .padding = p}, input, 1});
   };
   add(16, 24, 3, 2, 1, {9, 10, 70});
@@ -104,6 +104,9 @@ std::vector<Case> cases() {
   add(5, 16, 4, 2, 1, {8, 8, 8});
   add(1, 40, 4, 4, 0, {8, 12, 40});
   add(1, 1, 3, 2, 1, {9, 9, 33});
+  add(6, 11, {3, 1, 1}, {2, 1, 1}, {1, 0, 0}, {7, 5, 9});
+  add(5, 18, {2, 3, 1}, {3, 1, 1}, {0, 1, 0}, {8, 6, 19});
+  add(9, 4, 1, {2, 1, 1}, 0, {5, 6, 7});
   add(24, 40, 5, 2, 4, {3, 4, 14});
   return all;
 }

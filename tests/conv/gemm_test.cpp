@@ -70,13 +70,8 @@ void expect_bits_of_direct(const Extent3& input, std::int64_t in_channels, std::
     };
     const std::vector<T> expected = run(executor_for("direct"), arrays.input);
     const convt3d::Executor executor = executor_for("gemm");
-    for (std::int64_t off = 0; off < 2; ++off) {  // elements behind a line's beginning
-      std::vector<T> memory(expected.size() + 64 / sizeof(T) + 1, std::numeric_limits<T>::quiet_NaN());
-      T* output = memory.data();
-      while (reinterpret_cast<std::uintptr_t>(output) % 64 != 0) ++output;
-      output += off;
-      executor.run(input_view(problem, arrays.input.data()), output_view(problem, output));
-      EXPECT_TRUE(same_bits(std::vector<T>(output, output + expected.size()), expected))
+    for (const std::int64_t off : {0, 1}) {
+      EXPECT_TRUE(same_bits(run_behind_line(executor, arrays.input, off), expected))
           << to_string(problem) << " on " << convt3d::name_of(isa) << ", " << off << " elements off";
     }
   }

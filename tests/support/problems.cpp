@@ -322,6 +322,31 @@ void append_many_taps(Problems& list) {
        {3, 5, 6}});
 }
 
+/// One tap along w and no stride along h, which direct_rows reads in place: long rows that are whole vectors and that are
+/// not, taps outside at both ends, more terms than are summed in one part, planes without a tap.
+void append_one_tap_on_w(Problems& list) {
+  list.push_back(
+      {"rows_on_d", {.in_channels = 5, .out_channels = 11, .kernel_size = {3, 1, 1}, .padding = {1, 0, 0}}, {5, 4, 9}, 2});
+  list.push_back({"rows_on_h",
+                  {.in_channels = 6, .out_channels = 20, .kernel_size = {1, 4, 1}, .padding = {0, 1, 0}, .groups = 2},
+                  {3, 7, 19}});
+  list.push_back({"rows_strided_on_d",
+                  {.in_channels = 4,
+                   .out_channels = 9,
+                   .kernel_size = {3, 3, 1},
+                   .stride = {2, 1, 1},
+                   .padding = {1, 1, 0},
+                   .output_padding = {1, 0, 0},
+                   .dilation = {1, 2, 1}},
+                  {4, 6, 17}});
+  list.push_back({"rows_outside", {.in_channels = 3, .out_channels = 10, .kernel_size = {3, 5, 1}}, {2, 3, 16}, 2});
+  list.push_back({"rows_of_many_channels", {.in_channels = 530, .out_channels = 3, .kernel_size = {2, 1, 1}}, {2, 5, 7}});
+  list.push_back({"rows_of_many_terms", {.in_channels = 60, .out_channels = 4, .kernel_size = {3, 4, 1}}, {3, 5, 16}});
+  list.push_back({"rows_between_gaps",
+                  {.in_channels = 2, .out_channels = 5, .kernel_size = {2, 1, 1}, .stride = {3, 1, 1}, .padding = {1, 0, 0}},
+                  {4, 6, 8}});
+}
+
 Problems make_list() {
   Problems list;
   append_pytorch_samples(list);
@@ -334,6 +359,7 @@ Problems make_list() {
   append_kernels_beyond_rows(list);
   append_gaps(list);
   append_many_taps(list);
+  append_one_tap_on_w(list);
   return list;
 }
 

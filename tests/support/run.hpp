@@ -79,6 +79,19 @@ std::vector<T> run(const convt3d::Executor& executor, const std::vector<T>& inpu
   return output;
 }
 
+/// The output where its memory begins so many elements behind a line of cache.
+template <typename T>
+std::vector<T> run_behind_line(const convt3d::Executor& executor, const std::vector<T>& input, std::int64_t elements) {
+  const convt3d::Problem& problem = executor.plan().problem;
+  const auto size = static_cast<std::size_t>(convt3d::output_size(problem));
+  std::vector<T> memory(size + 64 / sizeof(T) + static_cast<std::size_t>(elements), std::numeric_limits<T>::quiet_NaN());
+  T* output = memory.data();
+  while (reinterpret_cast<std::uintptr_t>(output) % 64 != 0) ++output;
+  output += elements;
+  executor.run(input_view(problem, input.data()), output_view(problem, output));
+  return {output, output + size};
+}
+
 template <typename T>
 std::vector<T> run(const convt3d::Problem& problem, const Arrays<T>& arrays, const Variant& variant, int threads = 2) {
   return run(executor_of(plan_of(problem, variant, threads), arrays), arrays.input);

@@ -116,6 +116,7 @@ std::span<const Algorithm> algorithms();
 extern const Algorithm kCol2Vol;
 extern const Algorithm kCol2VolRows;
 extern const Algorithm kDirect;
+extern const Algorithm kDirectRows;
 extern const Algorithm kFewChannel;
 extern const Algorithm kGemm;
 extern const Algorithm kGemmBfloat16;

@@ -58,8 +58,8 @@ void append_fallback(std::vector<LedgerEntry>& ledger, const Query& query) {
 }
 
 std::span<const Algorithm> algorithms() {
-  static const std::array table = {kDirect,      kWinograd, kWinogradRows, kFewChannel,  kCol2Vol,
-                                   kCol2VolRows, kGemm,     kSeparable,    kGemmBfloat16};
+  static const std::array table = {kDirect,  kDirectRows,  kWinograd, kWinogradRows, kFewChannel,
+                                   kCol2Vol, kCol2VolRows, kGemm,     kSeparable,    kGemmBfloat16};
   return table;
 }
 

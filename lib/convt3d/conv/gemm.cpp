@@ -78,7 +78,7 @@ class Gemm final : public Prepared {
     T* packed;                  ///< a strip's inputs, where its last vectors would go on behind the input
     T* kept;                    ///< results of the last strip, whose vectors may go on behind its last cell; or all
     T* row;                     ///< and these with the bias between them, then bias alone
-    bool stream;                ///< results go past the caches, but those that are kept
+    bool stream, from_memory;   ///< results go past the caches, or exceed them otherwise, but those that are kept
   };
 
   /// Planes of the input whose results are wanted.
@@ -138,6 +138,7 @@ class Gemm final : public Prepared {
     const auto at = reinterpret_cast<std::uintptr_t>(block.output);
     const bool in_lines = at % kLine == 0 && block.output_stride * static_cast<std::int64_t>(sizeof(T)) % kLine == 0;
     block.stream = args.stream && in_lines && t.chunks == 1 && epilogue_.empty();
+    block.from_memory = args.stream && !block.stream;
     if (t.long_rows) {
       run_long_rows(block);
     } else {
@@ -184,7 +185,8 @@ class Gemm final : public Prepared {
                        return RowColumns<T>{.weights = weights_of(block.group, set) + c * set.count,
                                             .init = chunk == 0 ? bias_of(block.group * t.co + set.first) : nullptr,
                                             .target = target + row * (keeps ? t.kept_pitch() : block.output_stride),
-                                            .stream = block.stream && !keeps};
+                                            .stream = block.stream && !keeps,
+                                            .from_memory = block.from_memory && !keeps};
                      });
   }
 

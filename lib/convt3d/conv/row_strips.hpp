@@ -21,13 +21,13 @@ struct RowStrip {
 };
 
 /// Where a set of columns has its weights, [channel][column], its initial values (null: what stands at the target), and its
-/// results; whether these go past the caches (RowProductArgs).
+/// results; whether these go past the caches, or come from memory first (RowProductArgs).
 template <typename T>
 struct RowColumns {
   const T* weights = nullptr;
   const T* init = nullptr;
   T* target = nullptr;
-  bool stream = false;
+  bool stream = false, from_memory = false;
 };
 
 /// Products of strips, read where they lie, with sets of columns.
@@ -73,6 +73,7 @@ class RowStrips {
       args.columns = static_cast<int>(set.count);
       args.target = columns.target;
       args.stream = columns.stream;
+      args.from_memory = columns.from_memory;
       args.ahead_begin = strip.channels * i / count;
       args.ahead_end = args.ahead == nullptr ? args.ahead_begin : strip.channels * (i + 1) / count;
       row_product_(args);

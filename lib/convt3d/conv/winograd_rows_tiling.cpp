@@ -95,10 +95,8 @@ double choose_block(WinogradRowsTiling& t, const Query& query) {
   double best = std::numeric_limits<double>::infinity();
   Extent3 chosen;
   std::int64_t splits = 1;
-  // False where it is too large, and larger ones are.
   const auto consider = [&](const Extent3& block) {
     set_block(t, block);
-    if (t.scratch_floats() * 4 > kMostBytes && best < std::numeric_limits<double>::infinity()) return false;
     const std::int64_t tasks = query.problem.n * query.problem.groups * t.blocks_d * t.blocks_h * t.blocks_w;
     const auto most = static_cast<std::int64_t>(t.sets.size());
     for (const std::int64_t wanted : {1, query.threads, 3 * query.threads}) {
@@ -109,7 +107,6 @@ double choose_block(WinogradRowsTiling& t, const Query& query) {
       chosen = block;
       splits = t.splits;
     }
-    return true;
   };
   // Whole runs of interleaved tiles, so that no two blocks write to one cell, in equal parts; whole vectors of cells.
   const auto parts_of = [](const WinogradAxis& axis) {
@@ -121,14 +118,18 @@ double choose_block(WinogradRowsTiling& t, const Query& query) {
     return parts;
   };
   const std::vector<std::int64_t> parts_d = parts_of(t.d), parts_h = parts_of(t.h);
+  Extent3 least = {parts_d.back(), parts_h.back(), t.w.cells()};
   for (std::int64_t cut = 1; cut == 1 || t.w.cells() >= cut * 2 * t.lanes; cut *= 2) {
-    const std::int64_t bw = std::min(t.w.cells(), round_up(ceil_div(t.w.cells(), cut), t.lanes));
+    least.w = std::min(t.w.cells(), round_up(ceil_div(t.w.cells(), cut), t.lanes));
     for (auto bh = parts_h.rbegin(); bh != parts_h.rend(); ++bh) {
       for (auto bd = parts_d.rbegin(); bd != parts_d.rend(); ++bd) {
-        if (!consider({*bd, *bh, bw})) break;
+        set_block(t, {*bd, *bh, least.w});
+        if (t.scratch_floats() * 4 > kMostBytes) break;  // larger ones are too
+        consider({*bd, *bh, least.w});
       }
     }
   }
+  if (best == std::numeric_limits<double>::infinity()) consider(least);
   set_block(t, chosen);
   t.splits = splits;
   return best;

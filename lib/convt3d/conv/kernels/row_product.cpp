@@ -1,6 +1,6 @@
-// The kernels of gemm and col2vol_rows: products of rows with weights, lanes along the rows.
+// The kernels of gemm, direct_rows and col2vol_rows: products of rows with weights, lanes along the rows.
 //
-//   for c: for p: for x:  acc[p][x] += input[c][x] * weights[c][p]
+//   for tap: for c: for p: for x:  acc[p][x] += input[tap][c][x] * weights[tap][c][p]
 //
 // A vector of inputs serves all columns p, a broadcast weight serves all vectors. Registers: columns*nv accumulators + nv
 // inputs + 1 weight.
@@ -40,24 +40,33 @@ void micro_kernel(const RowProductArgs<T>& args) {
 #pragma GCC unroll 16
     for (int v = 0; v < nv; ++v) acc[p][v] = args.init != nullptr ? hn::Set(d, args.init[p]) : hn::Zero(d);
   }
-  const T* source = args.input;
   const T* ahead = args.ahead + args.ahead_begin * args.channel_stride;
-  const T* weights = args.weights;
-  for (std::int64_t c = 0; c < args.channels; ++c, source += args.channel_stride, weights += columns) {
-    if (c >= args.ahead_begin && c < args.ahead_end) {
+  // What the first tap asks for. Few channels are over before their target would have come.
+  std::int64_t ahead_end = args.ahead_end;
+  std::int64_t asked_rows = args.from_memory && args.channels >= 2 * columns ? columns : 0;
+  for (std::int64_t tap = 0; tap < args.tap_count; ++tap, ahead_end = asked_rows = 0) {
+    const T* source = args.input + args.taps[tap].input;
+    const T* weights = args.weights + args.taps[tap].weights * columns;
+    for (std::int64_t c = 0; c < args.channels; ++c, source += args.channel_stride, weights += columns) {
+      if (c >= args.ahead_begin && c < ahead_end) {
 #pragma GCC unroll 16
-      for (std::int64_t x = 0; x <= nv * kLanes; x += kLine) prefetch_to_l2(ahead + x);
-      ahead += args.channel_stride;
-    }
-    V x[nv];
+        for (std::int64_t x = 0; x <= nv * kLanes; x += kLine) prefetch_to_l2(ahead + x);
+        ahead += args.channel_stride;
+      }
+      if (c < asked_rows) {
 #pragma GCC unroll 16
-    for (int v = 0; v < nv; ++v) x[v] = hn::LoadU(d, source + v * kLanes);
-    keep_loaded(x);
+        for (std::int64_t x = 0; x <= nv * kLanes; x += kLine) prefetch_to_write(args.target + c * args.target_stride + x);
+      }
+      V x[nv];
 #pragma GCC unroll 16
-    for (int p = 0; p < columns; ++p) {
-      const V w = hn::Set(d, weights[p]);
+      for (int v = 0; v < nv; ++v) x[v] = hn::LoadU(d, source + v * kLanes);
+      keep_loaded(x);
 #pragma GCC unroll 16
-      for (int v = 0; v < nv; ++v) acc[p][v] = hn::MulAdd(x[v], w, acc[p][v]);
+      for (int p = 0; p < columns; ++p) {
+        const V w = hn::Set(d, weights[p]);
+#pragma GCC unroll 16
+        for (int v = 0; v < nv; ++v) acc[p][v] = hn::MulAdd(x[v], w, acc[p][v]);
+      }
     }
   }
 #pragma GCC unroll 16

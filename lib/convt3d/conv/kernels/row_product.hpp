@@ -4,14 +4,24 @@
 
 #include "convt3d/base/machine.hpp"
 
-// The kernels of gemm and col2vol_rows. T is float or double.
+// The kernels of gemm, direct_rows and col2vol_rows. T is float or double.
 namespace convt3d::kernels {
 
+/// Channels that are added up one after the other: rows from input + `input` on, weights from weights + weights*columns on.
+struct RowTap {
+  std::int64_t input = 0;
+  std::int64_t weights = 0;
+};
+inline constexpr RowTap kOneRowTap = {};
+
 /// Rows of products, lanes along the rows:
-///   target[p*target_stride + x] = init[p] + Σ_c input[c*channel_stride + x] * weights[c*columns + p]
+///   target[p*target_stride + x] = init[p] + Σ_tap Σ_c input[tap.input + c*channel_stride + x] * weights[(tap.weights +
+///   c)*columns + p]
 /// for p < columns and x < vectors*lanes; where init is null, the sum from zero is added to what stands there.
 template <typename T>
 struct RowProductArgs {
+  const RowTap* taps = &kOneRowTap;
+  std::int64_t tap_count = 1;
   const T* input = nullptr;
   std::int64_t channel_stride = 0;
   std::int64_t channels = 0;
@@ -21,8 +31,9 @@ struct RowProductArgs {
   std::int64_t vectors = 1;  ///< 1 to row_vectors(columns)
   T* target = nullptr;
   std::int64_t target_stride = 0;
-  bool stream = false;  ///< past the caches: rows are aligned to lines, and nothing is added to
-  /// What will be wanted next, as many cells of channel c at ahead + c*channel_stride: asked for meanwhile for channels
+  bool stream = false;       ///< past the caches: rows are aligned to lines, and nothing is added to
+  bool from_memory = false;  ///< the target's lines will come from there: asked for by the first tap's channels
+  /// What will be wanted next, as many cells of channel c at ahead + c*channel_stride: asked for by the first tap's channels
   /// [ahead_begin, ahead_end).
   const T* ahead = nullptr;
   std::int64_t ahead_begin = 0, ahead_end = 0;
