@@ -65,6 +65,11 @@ inline bool is_wide(Isa isa) { return isa == Isa::kAvx512 || isa == Isa::kNeon; 
 /// Clock that estimates in cycles are turned into seconds with, so that those of different algorithms compare.
 inline constexpr double kClock = 3e9;
 
+/// Threads that work on one group of a volume: tasks of a group follow one another, so that each thread may have its own.
+inline int threads_of_group(const Query& query) {
+  return query.problem.n * query.problem.groups % query.threads == 0 ? 1 : query.threads;
+}
+
 /// Cycles that a task loses on lines of the output that it shares with others: where volumes are cut along w, one of each
 /// row, along h, one of each plane. Such a line goes to and fro between the threads.
 inline double shared_line_cycles(int threads, const Extent3& blocks, std::int64_t planes, std::int64_t rows,

@@ -207,9 +207,9 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   constexpr double kCut = 40;
   const double cut_planes = t.blocks.h > 1 && t.blocks.w == 1 ? real(t.block.d * p.stride.d * t.co) : 0;
   const double cuts = cut_planes * (output_bytes<T>(p) > query.machine.l2_bytes ? 1 : 0.2);
-  const double storing = store_cycles<T>(t, query) * positions * real(p.stride.d * p.stride.h * p.stride.w) * vectors +
-                         kCut * cuts +
-                         shared_line_cycles(query.threads, t.blocks, t.block.d * p.stride.d, t.block.h * p.stride.h, t.co);
+  const double storing =
+      store_cycles<T>(t, query) * positions * real(p.stride.d * p.stride.h * p.stride.w) * vectors + kCut * cuts +
+      shared_line_cycles(threads_of_group(query), t.blocks, t.block.d * p.stride.d, t.block.h * p.stride.h, t.co);
   const double share = std::min(1.0, real(ceil_div(t.chunks, t.splits) * t.nr) / vectors);  // of the longest split
   constexpr double kTask = 3000;
   const double multiplying = std::max(products, traffic) + 0.3 * std::min(products, traffic);

@@ -227,7 +227,7 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
   const double planes = real(t.co * t.d.cells.stride * t.block_d) * md;
   const bool cached = output_size(query.problem) * 4 < query.machine.l2_bytes;
   const double stored = (cached ? 30 : 150) * planes + (cached ? 6 : 25) * planes * real(t.h.cells.stride * t.block_h) * mh;
-  const double shared = shared_line_cycles(query.threads, {t.blocks_d, t.blocks_h, t.blocks_w},
+  const double shared = shared_line_cycles(threads_of_group(query), {t.blocks_d, t.blocks_h, t.blocks_w},
                                            t.d.cells.stride * t.block_d * t.d.scheme.outputs,
                                            t.h.cells.stride * t.block_h * t.h.scheme.outputs, t.co);
   const double output = 1.2 * columns * run * ((nh + mh) * nd + mh * (nd + md) + 4 * md * mh) + stored + shared;

@@ -184,7 +184,7 @@ double winograd_seconds(const WinogradTiling& t, const Query& query) {
   // Rows of odd lengths share lines, and are stored through the caches.
   if (line > 0 && p.output.w % t.lanes != 0) store += 0.5 * output_rows * real(t.span.w * w.cells.stride * t.lanes);
   if (!t.rows_whole(p) && p.output.w % t.lanes == 0) store += 8 * output_rows * real(t.span.w * w.cells.stride);
-  store += shared_line_cycles(query.threads, t.blocks, t.span.d * d.cells.stride, t.span.h * h.cells.stride, t.co);
+  store += shared_line_cycles(threads_of_group(query), t.blocks, t.span.d * d.cells.stride, t.span.h * h.cells.stride, t.co);
   const double rest = 1.15 * work.output_elements * columns * tiles + 30 * work.output_calls * columns + store;
   const double blocks = real(t.block_count(p)), units = real(t.units());
   // Threads are woken and waited for twice.
