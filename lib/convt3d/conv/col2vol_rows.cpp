@@ -22,6 +22,7 @@
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/col2vol_rows_sums.hpp"
 #include "convt3d/conv/col2vol_rows_tiling.hpp"
 #include "convt3d/conv/direct_tiling.hpp"
 #include "convt3d/conv/kernels/add_rows.hpp"
@@ -31,8 +32,6 @@
 
 namespace convt3d {
 namespace {
-
-using kernels::ShiftedRow;
 
 template <typename T>
 class Col2VolRows final : public Prepared {
@@ -46,7 +45,6 @@ class Col2VolRows final : public Prepared {
         epilogue_(epilogue, plan.problem.co, plan.problem.groups, plan.machine.isa),
         pool_(scratch_bytes(tiling)) {
     pack_weights(weight, bias);
-    for (std::int64_t rest = 0; rest < tiling_.axes[2].stride; ++rest) taps_w_.push_back(taps_of_residue(rest));
   }
 
   /// Weights [group][set][ci][column], zeros for the products to begin with, the bias.
@@ -54,10 +52,8 @@ class Col2VolRows final : public Prepared {
     return p.ci * t.columns() + kMostColumns + p.co;
   }
 
-  /// The lists of rows come last.
   static std::size_t scratch_bytes(const Col2VolRowsTiling& t) {
-    return static_cast<std::size_t>(t.scratch_size()) * sizeof(T) +
-           static_cast<std::size_t>(t.channel_columns()) * sizeof(ShiftedRow);
+    return static_cast<std::size_t>(t.scratch_size()) * sizeof(T);
   }
 
   void run(const RunArgs& args) const override {
@@ -69,10 +65,9 @@ class Col2VolRows final : public Prepared {
   static constexpr std::int64_t kMostColumns = kernels::most_row_columns(true);
 
   struct Scratch {
-    T* packed;         ///< a strip's inputs, where its last vectors would go on behind the input
-    T* products;       ///< of some rows: [column][ih][iw]
-    T* sums;           ///< output planes being added to: [od modulo kept_d][co][oh][residue][place]
-    ShiftedRow* rows;  ///< of products that are added to one row of outputs
+    T* packed;    ///< a strip's inputs, where its last vectors would go on behind the input
+    T* products;  ///< of some rows: [column][ih][iw]
+    T* sums;      ///< output planes being added to: [od modulo kept_d][co][oh][residue][place]
   };
 
   /// Planes of the output of one volume and group.
@@ -97,7 +92,6 @@ class Col2VolRows final : public Prepared {
     scratch.packed = memory;
     scratch.products = scratch.packed + t.packed_size() + t.lanes;
     scratch.sums = memory + t.packed_size() + t.products_size();
-    scratch.rows = new (memory + t.scratch_size()) ShiftedRow[static_cast<std::size_t>(t.channel_columns())];
     return scratch;
   }
 
@@ -125,20 +119,6 @@ class Col2VolRows final : public Prepared {
   }
   const T* zeros() const { return static_cast<const T*>(weights_.data()) + problem_.ci * tiling_.columns(); }
   const T* bias_of(std::int64_t channel) const { return zeros() + kMostColumns + channel; }
-
-  /// A tap along w: which one, and where in its line of outputs it adds the first voxel's product.
-  struct TapW {
-    std::int64_t tap, place;
-  };
-  std::vector<TapW> taps_of_residue(std::int64_t residue) const {
-    const ScatterAxis& w = tiling_.axes[2];
-    std::vector<TapW> taps;
-    for (std::int64_t tap = 0; tap < w.kernel; ++tap) {
-      const std::int64_t u = tap * w.dilation;
-      if (u % w.stride == residue) taps.push_back({tap, u / w.stride});
-    }
-    return taps;
-  }
 
   void run_task(const RunArgs& args, std::int64_t task, const Scratch& scratch) const {
     const auto& [d, h, w] = tiling_.axes;
@@ -219,31 +199,18 @@ class Col2VolRows final : public Prepared {
   void add(const Rows& rows, const Scratch& scratch) const {
     const Col2VolRowsTiling& t = tiling_;
     const auto& [d, h, w] = t.axes;
-    const std::int64_t end = rows.ih + rows.count;
-    const std::int64_t last_oh = std::min(h.output_of(end - 1, h.kernel - 1), h.output - 1);
-    for (std::int64_t oh = std::max<std::int64_t>(0, h.output_of(rows.ih, 0)); oh <= last_oh; ++oh) {
-      for (std::int64_t residue = 0; residue < w.stride; ++residue) {
-        const std::vector<TapW>& taps = taps_w_[static_cast<std::size_t>(residue)];
-        if (taps.empty()) continue;
-        ShiftedRow* row = scratch.rows;
-        for (std::int64_t ih = std::max(rows.ih, h.first_input(oh)); ih < end && h.output_of(ih, 0) <= oh; ++ih) {
-          const std::int64_t th = h.first_tap(ih, oh);
-          if (h.output_of(ih, th) != oh) continue;
-          for (const TapW& tw : taps) *row++ = {(th * w.kernel + tw.tap) * t.pitch() + (ih - rows.ih) * w.input, tw.place};
-        }
-        if (row == scratch.rows) continue;
-        for (std::int64_t td = rows.first_tap; td < rows.end_tap; ++td) {
-          add_rows_({.sources = scratch.products + td * t.tap_columns() * t.pitch(),
-                     .source_step = t.channel_columns() * t.pitch(),
-                     .rows = scratch.rows,
-                     .count = row - scratch.rows,
-                     .lowest = taps.front().place,
-                     .highest = taps.back().place,
-                     .length = w.input,
-                     .target = row_of(d.output_of(rows.id, td), 0, oh, scratch) + residue * t.line(),
-                     .target_step = h.output * t.row(),
-                     .targets = t.co});
-        }
+    for (const RowSum& sum : sums_.of_block(rows.ih)) {
+      for (std::int64_t td = rows.first_tap; td < rows.end_tap; ++td) {
+        add_rows_({.sources = scratch.products + td * t.tap_columns() * t.pitch(),
+                   .source_step = t.channel_columns() * t.pitch(),
+                   .rows = sums_.rows(sum),
+                   .count = sum.count,
+                   .lowest = sum.lowest,
+                   .highest = sum.highest,
+                   .length = w.input,
+                   .target = row_of(d.output_of(rows.id, td), 0, sum.oh, scratch) + sum.residue * t.line(),
+                   .target_step = h.output * t.row(),
+                   .targets = t.co});
       }
     }
   }
@@ -278,7 +245,7 @@ class Col2VolRows final : public Prepared {
   int threads_;
   Col2VolRowsTiling tiling_;
   Buffer weights_;
-  std::vector<std::vector<TapW>> taps_w_;  ///< of each residue
+  RowSums sums_{tiling_};
   RowStrips<T> strips_{isa_, tiling_.strip};
   kernels::AddRowsFn<T> add_rows_ = kernels::add_rows<T>(isa_);
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
@@ -315,6 +282,7 @@ std::vector<LedgerEntry> ledger(const Query& query) {
     using T = decltype(zero);
     return std::vector<LedgerEntry>{
         {"packed weights", Buffer::taken(Col2VolRows<T>::elements(query.problem, t) * static_cast<std::int64_t>(sizeof(T)))},
+        {"lists of rows", RowSums::bytes(t)},
         {"products and output planes",
          query.threads * Buffer::taken(static_cast<std::int64_t>(Col2VolRows<T>::scratch_bytes(t)))}};
   });

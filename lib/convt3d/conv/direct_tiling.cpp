@@ -164,7 +164,7 @@ template <typename T>
 double store_cycles(const DirectTiling& t, const Query& query) {
   constexpr double kWhole = 8;
   // Rows that are cut begin and end off the vectors' alignment, and short ones fill none.
-  if (t.blocks.w > 1) return kWhole + 350.0 / static_cast<double>(t.staging_row() / t.lanes);
+  if (t.blocks.w > 1) return kWhole + 350.0 * static_cast<double>(t.lanes) / static_cast<double>(t.staging_row());
   if (query.problem.output.w % t.lanes == 0) return kWhole;
   if (t.staged_in_order()) return output_bytes<T>(query.problem) > 16 * query.machine.l2_bytes ? 2 * kWhole : kWhole + 1;
   return is_one_sum<T>(t, query.problem) ? 17 : 20;  // 17 chooses better, but only where another choice changes no bit

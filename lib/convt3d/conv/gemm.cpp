@@ -112,9 +112,10 @@ class Gemm final : public Prepared {
     const GemmTiling& t = tiling_;
     TaskDigits digits(task);
     const std::int64_t first_set = digits.next(t.blocks) * t.sets_of_block;
-    const std::int64_t begin = digits.next(pieces) * t.piece;
+    const std::int64_t piece = digits.next(pieces);
     const std::int64_t group = digits.next(problem_.groups), n = digits.rest();
     const std::int64_t plane = problem_.input.h * problem_.input.w, output_plane = problem_.output.h * problem_.output.w;
+    const std::int64_t cells = (planes.end - planes.begin) * plane, begin = t.piece_begin(piece, pieces, cells);
     Block block{};
     block.group = group;
     block.first_set = first_set;
@@ -130,7 +131,7 @@ class Gemm final : public Prepared {
         static_cast<T*>(args.output) + (n * problem_.co + group * t.co + block.first_channel) * block.output_stride;
     if (!t.gaps) block.output += (args.wanted.begin - args.output_box.begin.d) * plane + begin;
     block.begin = begin;
-    block.cells = std::min(t.piece, (planes.end - planes.begin) * plane - begin);
+    block.cells = t.piece_begin(piece + 1, pieces, cells) - begin;
     block.packed = scratch;
     block.kept = scratch + t.packed_size();
     block.row = block.kept + t.kept_size();

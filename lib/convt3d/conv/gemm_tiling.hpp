@@ -30,7 +30,8 @@ struct GemmTiling {
   std::int64_t lanes = 1;
   std::vector<RowSet> sets;            ///< of a group's output channels
   std::int64_t strip = 1;              ///< cells of a kernel call, whole vectors
-  std::int64_t piece = 1;              ///< cells of a task, whole strips, or with gaps whole rows
+  std::int64_t unit = 1;               ///< a strip's cells, or with gaps a row's
+  std::int64_t piece = 1;              ///< cells of a task at most, whole units
   std::int64_t blocks = 1;             ///< tasks that share a piece, each with its own sets
   std::int64_t sets_of_block = 1;      ///< at most
   std::int64_t channels_of_block = 1;  ///< at most
@@ -41,6 +42,10 @@ struct GemmTiling {
   /// Channels of the input from which chunk i begins: each is added up from zero and then added to the sum of those before
   /// it, since the rounding error of a sum grows with the root of its terms.
   std::int64_t chunk_begin(std::int64_t i) const { return ci * i / chunks; }
+  /// Where piece i of these begins, which are nearly equal.
+  std::int64_t piece_begin(std::int64_t i, std::int64_t pieces, std::int64_t cells) const {
+    return std::min(cells, ceil_div(cells, unit) * i / pieces * unit);
+  }
   std::int64_t packed_size() const { return ceil_div(ci, chunks) * strip; }
   /// Results that do not go to the output at once: the last strip's, or with gaps all.
   std::int64_t kept_pitch() const { return gaps ? round_up(piece, strip) : strip; }
