@@ -5,7 +5,7 @@ usage: bench/random_rows.py SEED COUNT [networks] > FILE
 
 Channels, groups, kernels, strides and sizes as layers have them, odd sizes and paddings too, and some that hardly any layer
 has: kernels larger than the volume, strides above the kernel. With `networks` the kernels, paddings and channels of
-decoders, over one, two or three axes, on volumes of all proportions, several at once too. Up to 4 GFLOP and 120 MB, so that
+decoders, over one, two or three axes, on volumes of all proportions and powers of two, several at once too. Up to 4 GFLOP and 120 MB, so that
 a hundred take a minute or two.
 """
 
@@ -46,7 +46,8 @@ def draw_of_network(generator):
     padding = [max(0, d * (k - 1) + 1 - s) // 2 for k, s, d in zip(kernel, stride, dilation)]
     extra = [(d * (k - 1) + 1 - s) % 2 if k > s else 0 for k, s, d in zip(kernel, stride, dilation)]
     extra = [e if e < s else 0 for e, s in zip(extra, stride)]
-    size = [max(1, int(8 * 2 ** generator.uniform(-1, 5))) for _ in range(3)]
+    powers = generator.random() < 0.5  # of two, as crops and feature maps are
+    size = [2 ** generator.randint(2, 7) if powers else int(8 * 2 ** generator.uniform(-1, 5)) for _ in range(3)]
     n = generator.choice((1, 1, 1, 2, 4))
     return shape_of(n, cin, cout, groups, size, kernel, stride, padding, extra, dilation)
 

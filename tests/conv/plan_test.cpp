@@ -79,6 +79,20 @@ TEST(Plan, TakesThreadsOfTheMachineUnlessTold) {
   EXPECT_EQ(convt3d::make_plan(any_problem(), machine_of(Isa::kBaseline, 3), {.threads = 2}).threads, 2);
 }
 
+/// Waking a thread takes longer than a few microseconds' work, but a forced algorithm is to be seen on all of them.
+TEST(Plan, UsesOneThreadForWhatIsOverAtOnce) {
+  const convt3d::ConvTranspose3dOptions head{.in_channels = 64, .out_channels = 1, .kernel_size = 1};
+  const auto used_for = [&](std::int64_t n, const Extent3& input, const convt3d::PlanOptions& options) {
+    const Plan plan = convt3d::make_plan(convt3d::make_problem(head, n, input), machine_of(Isa::kAvx512, 4), options);
+    EXPECT_EQ(plan.threads, 4);
+    return plan.used_threads;
+  };
+  EXPECT_EQ(used_for(1, {4, 8, 8}, {}), 1);
+  EXPECT_EQ(used_for(1, {4, 8, 8}, {.force_algorithm = "gemm"}), 4);
+  EXPECT_EQ(used_for(64, {4, 8, 8}, {}), 4);
+  EXPECT_EQ(used_for(1, {32, 32, 32}, {}), 4);
+}
+
 /// The time that a plan takes does not grow with the volume: one look at each plane of this would take hours.
 TEST(Plan, IsMadeOfVolumesOfAnyExtent) {
   for (int axis = 0; axis < 3; ++axis) {
@@ -87,8 +101,12 @@ TEST(Plan, IsMadeOfVolumesOfAnyExtent) {
     for (const std::int64_t channels : {1, 32}) {
       const convt3d::ConvTranspose3dOptions k4s2{
           .in_channels = channels, .out_channels = channels, .kernel_size = 4, .stride = 2, .padding = 1};
-      const Plan plan = convt3d::make_plan(convt3d::make_problem(k4s2, 1, input), machine_of(Isa::kAvx512));
-      EXPECT_GT(convt3d::ledger_bytes(plan), 0) << plan.algorithm;
+      const convt3d::ConvTranspose3dOptions over_slices{
+          .in_channels = channels, .out_channels = channels, .kernel_size = {3, 3, 1}};
+      for (const convt3d::ConvTranspose3dOptions& options : {k4s2, over_slices}) {
+        const Plan plan = convt3d::make_plan(convt3d::make_problem(options, 1, input), machine_of(Isa::kAvx512));
+        EXPECT_GT(convt3d::ledger_bytes(plan), 0) << plan.algorithm;
+      }
     }
   }
 }

@@ -27,6 +27,7 @@
 #include "convt3d/conv/direct_tiling.hpp"
 #include "convt3d/conv/kernels/add_rows.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
+#include "convt3d/conv/kernels/long_rows.hpp"
 #include "convt3d/conv/packed_epilogue.hpp"
 #include "convt3d/conv/row_strips.hpp"
 
@@ -176,6 +177,18 @@ class Col2VolRows final : public Prepared {
     const auto last_set = std::lower_bound(t.sets.begin(), t.sets.end(), rows.end_tap * t.tap_columns(),
                                            [](const RowSet& set, std::int64_t column) { return set.first < column; });
     const std::span<const RowSet> sets(first_set, last_set);
+    if (t.long_rows()) {
+      const T* const input = block.input + ((rows.id - block.first_id) * h.input + rows.ih) * w.input;
+      return long_rows_({.input = input,
+                         .channel_stride = block.channel_stride,
+                         .channels = t.ci,
+                         .weights = weights_of(block.group, t.sets.front()),
+                         .init = zeros(),
+                         .columns = static_cast<int>(t.columns()),
+                         .target = scratch.products,
+                         .target_stride = t.pitch(),
+                         .count = voxels});
+    }
     for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
       const std::int64_t ci = t.chunk_begin(chunk), channels = t.chunk_begin(chunk + 1) - ci;
       const T* const input =
@@ -247,6 +260,7 @@ class Col2VolRows final : public Prepared {
   Buffer weights_;
   RowSums sums_{tiling_};
   RowStrips<T> strips_{isa_, tiling_.strip};
+  kernels::LongRowsFn<T> long_rows_ = kernels::long_rows<T>(isa_);
   kernels::AddRowsFn<T> add_rows_ = kernels::add_rows<T>(isa_);
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
   PackedEpilogue<T> epilogue_;

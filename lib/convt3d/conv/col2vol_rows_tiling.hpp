@@ -8,6 +8,7 @@
 
 #include "convt3d/base/checked.hpp"
 #include "convt3d/conv/algorithm.hpp"
+#include "convt3d/conv/kernels/long_rows.hpp"
 #include "convt3d/conv/row_sets.hpp"
 #include "convt3d/conv/scatter_axis.hpp"
 
@@ -29,6 +30,8 @@ struct Col2VolRowsTiling {
   /// Columns of one tap of d, and of one output channel of it.
   std::int64_t tap_columns() const { return co * channel_columns(); }
   std::int64_t channel_columns() const { return axes[1].kernel * axes[2].kernel; }
+  /// Whether products are added up a few channels at a time, each of which is read in one run (gemm.cpp).
+  bool long_rows() const { return columns() <= kernels::kMostLongRows && chunks == 1; }
   /// Channels of the input from which chunk i begins: each is added up from zero, then added to those before it, since the
   /// rounding error of a sum grows with the root of its terms.
   std::int64_t chunk_begin(std::int64_t i) const { return ci * i / chunks; }

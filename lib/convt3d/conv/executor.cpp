@@ -104,6 +104,7 @@ struct Executor::State {
       Plan one_volume = plan;
       one_volume.problem = joined;
       one_volume.problem.n = 1;
+      one_volume.threads = one_volume.used_threads;
       fallback = kDirect.prepare(one_volume, weight.data(), bias.empty() ? nullptr : bias.data(), epilogue);
     });
     return *fallback;
@@ -130,6 +131,7 @@ Executor::Executor(Plan plan, const void* weight, const void* bias, Epilogue epi
   state_->joined = with_joined_rows(p);
   Plan joined = state_->plan;
   joined.problem = state_->joined;
+  joined.threads = joined.used_threads;
   state_->prepared = find(joined.algorithm).prepare(joined, weight, bias, epilogue);
   if (!state_->prepared->may_spread()) return;
   const auto bytes_of = [&](const void* from, std::int64_t count) {

@@ -162,7 +162,7 @@ class FewChannel final : public Prepared {
     const bool inside = block.d_begin + d.lowest >= box.begin.d && block.d_end + d.lowest <= box.end.d &&
                         block.h_begin + h.lowest >= box.begin.h && block.h_end + h.lowest <= box.end.h &&
                         w.begin + w.lowest >= box.begin.w && w.end + w.lowest <= box.end.w;
-    if (!inside || (t.ci > 8 && have.d * have.h * have.w % 1024 == 0)) return false;
+    if (!inside || channels_compete(t.ci, have.d * have.h * have.w)) return false;
     const InputRows rows = rows_in_place(args, block);
     const T* const last = rows.at(block.d_end - block.d_begin - 1, block.h_end - block.h_begin - 1).first +
                           (t.ci - 1) * rows.channel_stride + w.cells();

@@ -68,6 +68,10 @@ std::vector<ColumnSet> choose_sets(const FewChannelTiling& t, bool wide) {
 
 }  // namespace
 
+bool channels_compete(std::int64_t channels, std::int64_t channel_stride) {
+  return channels > 8 && channel_stride % 1024 == 0;
+}
+
 bool has_kernel(std::int64_t columns) {
   return std::find(std::begin(kernels::kCellColumns), std::end(kernels::kCellColumns), columns) !=
          std::end(kernels::kCellColumns);
@@ -171,7 +175,8 @@ double few_channel_seconds(const FewChannelTiling& t, const Query& query) {
   // Short rows run on, halo included.
   const double vectors = runs * real(ceil_div(t.run_h * t.pitch, t.lanes));
   // Rows are packed with what neighbouring blocks pack as well, but for those that are read where they lie.
-  const bool packs = has_zeros(t) || t.axes[0].shifts() * t.axes[1].shifts() * t.axes[2].shifts() > 1;
+  const bool packs = has_zeros(t) || t.axes[0].shifts() * t.axes[1].shifts() * t.axes[2].shifts() > 1 ||
+                     channels_compete(t.ci, p.input.d * p.input.h * p.input.w);
   const std::int64_t packed =
       packs ? p.n * p.groups * t.blocks_d * t.blocks_h * t.set_splits * t.ci * t.panel_d * t.panel_h : 0;
   const double packing = real(packed) * (17 + 5 * real(t.pitch) / real(t.lanes));
@@ -182,8 +187,11 @@ double few_channel_seconds(const FewChannelTiling& t, const Query& query) {
     return exceeds ? each * real(elements) * sizeof(T) / 4 : 0.0;
   };
   const double memory = moved(output_size(p), 0.4) + moved(input_size(p), 0.9);
+  // Many channels that are read where they lie are hopped between, as no prefetcher expects.
+  const bool hops = !packs && t.ci > 64 && input_size(p) * static_cast<std::int64_t>(sizeof(T)) > query.machine.l2_bytes / 2;
+  const double hopping = hops ? 0.15 * real(input_size(p)) : 0;
   const double calls = 200 * runs * real(static_cast<std::int64_t>(t.sets.size()));
-  return (cycles * vectors + calls + packing + stored + memory) / (kClock * query.threads) + 5e-6;
+  return (cycles * vectors + calls + packing + stored + memory + hopping) / (kClock * query.threads) + 5e-6;
 }
 
 template double few_channel_seconds<float>(const FewChannelTiling&, const Query&);

@@ -51,6 +51,9 @@ struct FewChannelTiling {
 /// residues reads, along w over all.
 bool has_zeros(const FewChannelTiling& tiling);
 
+/// Whether so many channels that lie so many elements apart compete for one set of a cache, so that they are better packed.
+bool channels_compete(std::int64_t channels, std::int64_t channel_stride);
+
 /// The cheapest sets of columns, and a block whose panel keeps to half of L2, for elements T.
 template <typename T>
 FewChannelTiling few_channel_tiling(const Query& query);

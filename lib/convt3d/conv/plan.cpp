@@ -47,6 +47,7 @@ Plan make_plan(const Problem& problem, const Machine& machine, const PlanOptions
   Plan plan{.problem = problem,
             .machine = machine,
             .threads = options.threads > 0 ? options.threads : machine.threads,
+            .used_threads = 0,
             .algorithm = {},
             .reason = {},
             .tiles = {},
@@ -84,10 +85,15 @@ Plan make_plan(const Problem& problem, const Machine& machine, const PlanOptions
   if (!known) throw Error(ErrorKind::kShape, "there is no algorithm \"" + forced + "\"; expected one of " + joined_names());
   plan.algorithm = chosen->name;
   plan.reason = (forced.empty() ? "least cost, " : "forced, ") + milliseconds(best) + " estimated per volume and thread";
-  plan.tiles = chosen->tiles(query);
-  plan.reach = chosen->reach(query);
+  // Estimated; a run takes about half of it. To wake a thread takes five microseconds, or twenty where others compete.
+  constexpr double kWorthThreads = 1e-5;
+  const bool is_brief = forced.empty() && best * static_cast<double>(asked.n) < kWorthThreads;
+  plan.used_threads = is_brief ? 1 : plan.threads;
+  const Query used{asked, machine, plan.used_threads, options.separable};
+  plan.tiles = chosen->tiles(used);
+  plan.reach = chosen->reach(used);
   if (problem.n == 0) return plan;
-  plan.ledger = chosen->ledger(query);
+  plan.ledger = chosen->ledger(used);
   if (options.epilogue > 0) plan.ledger.push_back({"parameters of the epilogue", epilogue_bytes(plan, options.epilogue)});
   return plan;
 }

@@ -35,7 +35,8 @@ struct LedgerEntry {
 struct Plan {
   Problem problem;
   Machine machine;
-  int threads = 1;
+  int threads = 1;       ///< that it may use
+  int used_threads = 1;  ///< one where waking others would take longer than the run, unless the algorithm is forced
   std::string algorithm;
   std::string reason;               ///< why this one
   std::string tiles;                ///< the tiling, for people
