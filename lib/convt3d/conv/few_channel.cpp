@@ -180,22 +180,31 @@ class FewChannel final : public Prepared {
     const std::int64_t iw = t.axes[2].begin + t.axes[2].lowest;
     const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.pitch);
     const std::int64_t last = std::clamp(box.end.w, first, iw + t.pitch);
-    const std::int64_t rows = (block.d_end - block.d_begin + t.axes[0].shifts() - 1) * t.panel_h;
+    const std::int64_t planes = block.d_end - block.d_begin + t.axes[0].shifts() - 1;
+    // Whole rows of the volume follow one another in the panel too: from `first_h` to `last_h`.
+    const bool joins_rows = first == iw && last == iw + t.pitch && t.pitch == have.w;
+    const std::int64_t ih = block.h_begin + t.axes[1].lowest;
+    const std::int64_t first_h = std::clamp(box.begin.h, ih, ih + t.panel_h) - ih;
+    const std::int64_t last_h = std::clamp(box.end.h, ih + first_h, ih + t.panel_h) - ih;
     for (std::int64_t c = 0; c < t.ci; ++c) {
-      T* row = panel + c * t.panel_d * t.panel_h * t.pitch;
-      for (std::int64_t r = 0; r < rows; ++r, row += t.pitch) {
-        const std::int64_t id = block.d_begin + t.axes[0].lowest + r / t.panel_h;
-        const std::int64_t ih = block.h_begin + t.axes[1].lowest + r % t.panel_h;
-        if (id < box.begin.d || id >= box.end.d || ih < box.begin.h || ih >= box.end.h || first >= last) {
-          std::fill(row, row + t.pitch, T{0});
-          continue;
+      T* plane = panel + c * t.panel_d * t.panel_h * t.pitch;
+      for (std::int64_t p = 0; p < planes; ++p, plane += t.panel_h * t.pitch) {
+        const std::int64_t id = block.d_begin + t.axes[0].lowest + p;
+        const bool inside = id >= box.begin.d && id < box.end.d && first < last;
+        const std::int64_t begin = inside ? first_h : t.panel_h, end = inside ? last_h : t.panel_h;
+        std::fill(plane, plane + begin * t.pitch, T{0});
+        std::fill(plane + end * t.pitch, plane + t.panel_h * t.pitch, T{0});
+        const std::int64_t at_once = joins_rows ? end - begin : 1;
+        for (std::int64_t r = begin; r < end; r += at_once) {
+          T* const row = plane + r * t.pitch;
+          const T* const from =
+              source + ((c * have.d + id - box.begin.d) * have.h + ih + r - box.begin.h) * have.w + first - box.begin.w;
+          const std::int64_t count = (at_once - 1) * t.pitch + last - first;
+          std::fill(row, row + first - iw, T{0});
+          std::copy(from, from + count, row + first - iw);
+          if (has_zeros_ && !all_within_(from, count, kLargest)) args.mark_spread(block.n, id);
+          std::fill(row + (first - iw) + count, row + at_once * t.pitch, T{0});
         }
-        const T* from =
-            source + ((c * have.d + id - box.begin.d) * have.h + ih - box.begin.h) * have.w + first - box.begin.w;
-        std::fill(row, row + first - iw, T{0});
-        std::copy(from, from + last - first, row + first - iw);
-        if (has_zeros_ && !all_within_(from, last - first, kLargest)) args.mark_spread(block.n, id);
-        std::fill(row + last - iw, row + t.pitch, T{0});
       }
     }
   }

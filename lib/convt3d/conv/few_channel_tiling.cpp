@@ -179,7 +179,9 @@ double few_channel_seconds(const FewChannelTiling& t, const Query& query) {
                      channels_compete(t.ci, p.input.d * p.input.h * p.input.w);
   const std::int64_t packed =
       packs ? p.n * p.groups * t.blocks_d * t.blocks_h * t.set_splits * t.ci * t.panel_d * t.panel_h : 0;
-  const double packing = real(packed) * (17 + 5 * real(t.pitch) / real(t.lanes));
+  // Whole rows are copied a plane at a time.
+  const bool joins_rows = t.pitch == p.input.w && t.axes[2].shifts() == 1;
+  const double packing = real(packed) * (17 / real(joins_rows ? t.panel_h : 1) + 5 * real(t.pitch) / real(t.lanes));
   const double stored = 4 * real(p.n * p.co * p.output.d * p.output.h);
   // What memory adds, in cycles an element.
   const auto moved = [&](std::int64_t elements, double each) {
