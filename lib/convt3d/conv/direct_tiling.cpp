@@ -202,9 +202,7 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   const bool in_l2 = weights + working_set < real(query.machine.l2_bytes);
   const double traffic = weights / (in_l2 ? 64.0 : weights < real(query.machine.l3_bytes) ? 10.0 : 4.0);
 
-  // Of short rows that run on, each column's inputs are packed from as many calls for each row.
-  const double calls = t.flat ? 50 * real(t.axes[0].span(t.block.d) * t.panel.h * t.shifts) : 0;
-  const double packing = 3 * real(t.panel_size) / real(t.lanes) + calls;
+  const double packing = 3 * real(t.panel_size) / real(t.lanes);
   // Where blocks end within a plane, rows do not run on, and two blocks store into one line, which comes back for it.
   constexpr double kCut = 40;
   const double cut_planes = t.blocks.h > 1 && t.blocks.w == 1 ? real(t.block.d * p.stride.d * t.co) : 0;
