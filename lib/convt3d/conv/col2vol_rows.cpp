@@ -13,6 +13,8 @@
 //    add to it at once (kernels/add_rows.cpp). Outputs of a row that are equal modulo the stride lie side by side, so that
 //    what a tap along w adds is a run of them: u = ow + padding lies at [u mod stride][u / stride].
 // 3. A task computes some planes of the output; planes that no input reaches any more are copied out.
+// 4. Where kernels are as large as their strides and nothing is cut off, each output is one product and the bias: nothing is
+//    added up, products are taken in turn to where they belong.
 //
 // An output's sum is its bias, then its taps' products in the order of id, ih and tw, whatever is held at once.
 #include <algorithm>
@@ -137,13 +139,19 @@ class Col2VolRows final : public Prepared {
     block.first_id = args.input_box.begin.d;
     block.input_end = static_cast<const T*>(args.input) + problem_.n * problem_.ci * block.channel_stride;
 
+    if (tiling_.one_tap()) {
+      for (std::int64_t id = block.planes.begin / d.stride; id < ceil_div(block.planes.end, d.stride); ++id)
+        add_plane(args, block, id, scratch);
+      return;
+    }
     scatter(
         d, block.planes, [&](std::int64_t od) { begin_plane(block, od, scratch); },
-        [&](std::int64_t id) { add_plane(block, id, scratch); }, [&](std::int64_t od) { store(args, block, od, scratch); });
+        [&](std::int64_t id) { add_plane(args, block, id, scratch); },
+        [&](std::int64_t od) { store(args, block, od, scratch); });
   }
 
-  /// What a plane of the input adds to the block.
-  void add_plane(const Block& block, std::int64_t id, const Scratch& scratch) const {
+  /// What a plane of the input adds to the block, or is of the output.
+  void add_plane(const RunArgs& args, const Block& block, std::int64_t id, const Scratch& scratch) const {
     const auto& [d, h, w] = tiling_.axes;
     Rows rows{.id = id, .ih = 0, .count = 0, .first_tap = d.first_tap(id, block.planes.begin), .end_tap = 0};
     rows.end_tap = rows.first_tap;
@@ -152,7 +160,11 @@ class Col2VolRows final : public Prepared {
     for (; rows.ih < h.input; rows.ih += tiling_.block_h) {
       rows.count = std::min(tiling_.block_h, h.input - rows.ih);
       multiply(block, rows, scratch);
-      add(rows, scratch);
+      if (tiling_.one_tap()) {
+        take_turns(args, block, rows, scratch);
+      } else {
+        add(rows, scratch);
+      }
     }
   }
 
@@ -228,6 +240,35 @@ class Col2VolRows final : public Prepared {
     }
   }
 
+  /// These products, each of which is an output but for the bias, to the output.
+  void take_turns(const RunArgs& args, const Block& block, const Rows& rows, const Scratch& scratch) const {
+    const Col2VolRowsTiling& t = tiling_;
+    const auto& [d, h, w] = t.axes;
+    // Where h has no stride, all rows are one.
+    const std::int64_t at_once = h.stride == 1 ? rows.count : 1;
+    for (std::int64_t td = rows.first_tap; td < rows.end_tap; ++td) {
+      for (std::int64_t co = 0; co < t.co; ++co) {
+        const std::int64_t channel = block.group * t.co + co;
+        T* const plane = static_cast<T*>(args.output) + ((block.n * problem_.co + channel) * args.output_box.extent().d +
+                                                         d.output_of(rows.id, td) - args.output_box.begin.d) *
+                                                            h.output * w.output;
+        for (std::int64_t i = 0; i < rows.count; i += at_once) {
+          for (std::int64_t th = 0; th < h.kernel; ++th) {
+            const std::int64_t column = (td * t.co + co) * t.channel_columns() + th * w.kernel;
+            T* const target = plane + h.output_of(rows.ih + i, th) * w.output;
+            interleave_({.sources = scratch.products + column * t.pitch() + i * w.input,
+                         .source_step = t.pitch(),
+                         .rows = w.kernel,
+                         .added = *bias_of(channel),
+                         .length = at_once * w.input,
+                         .target = target});
+            if (!epilogue_.empty()) epilogue_.on_row(channel, target, at_once * w.output);
+          }
+        }
+      }
+    }
+  }
+
   void store(const RunArgs& args, const Block& block, std::int64_t od, const Scratch& scratch) const {
     const Col2VolRowsTiling& t = tiling_;
     const ScatterAxis &h = t.axes[1], &w = t.axes[2];
@@ -261,6 +302,7 @@ class Col2VolRows final : public Prepared {
   RowSums sums_{tiling_};
   RowStrips<T> strips_{isa_, tiling_.strip};
   kernels::LongRowsFn<T> long_rows_ = kernels::long_rows<T>(isa_);
+  kernels::InterleaveFn<T> interleave_ = kernels::interleave<T>(isa_);
   kernels::AddRowsFn<T> add_rows_ = kernels::add_rows<T>(isa_);
   kernels::CopyRowFn<T> copy_row_ = kernels::copy_row<T>(isa_);
   PackedEpilogue<T> epilogue_;

@@ -26,6 +26,7 @@ std::vector<std::vector<TapW>> taps_of_residues(const ScatterAxis& w) {
 /// add(sum) for each sum of the blocks in turn, after row(shifted) for each of its rows, and end_block() after each block.
 template <typename Row, typename Add, typename EndBlock>
 void for_each_sum(const Col2VolRowsTiling& t, const Row& row, const Add& add, const EndBlock& end_block) {
+  if (t.one_tap()) return;  // nothing is added up
   const ScatterAxis &h = t.axes[1], &w = t.axes[2];
   const std::vector<std::vector<TapW>> taps_w = taps_of_residues(w);
   std::int64_t rows = 0;

@@ -53,19 +53,22 @@ double col2vol_rows_seconds(const Col2VolRowsTiling& t, const Query& query) {
                                      real(t.co) * h.pairs() * real(w.kernel) * (1.3 * whole + (2.5 + 3.5 / at_once) * part));
 
   const double outputs = real(d.output * h.output * t.co);
+  const double taking_turns = outputs * (45 + real(w.output) * (w.stride > 2 ? 1.5 : 0.3));
   const double storing = outputs * (30 + 1.5 * real(t.row()) / real(t.lanes) +
                                     (w.stride == 1 ? 2.5 * real(ceil_div(w.output, t.lanes)) : 1.6 * real(w.output)));
 
   const double volumes = real(std::max<std::int64_t>(1, query.problem.n) * query.problem.groups), blocks = real(t.blocks_d);
-  constexpr double kTask = 3000, kMargin = 1.2, kStart = 9e-6;
+  constexpr double kTask = 3000, kMargin = 1.2;
+  const double start = t.one_tap() ? 5e-6 : 9e-6;
   const double scratch = real(t.scratch_size()) * sizeof(T), l2 = real(query.machine.l2_bytes);
-  const double computing = products + (adding + storing) * std::max(1.0, scratch / (0.7 * l2));
+  const double summing = t.one_tap() ? taking_turns : adding + storing;
+  const double computing = products + summing * std::max(1.0, scratch / (0.7 * l2));
   // What exceeds the caches comes while products are made, but not quite.
   const double read = planes * real(h.input * w.input * t.ci);
   const double memory = real(input_size(query.problem)) * sizeof(T) > 16 * l2 ? 0.45 * read * sizeof(T) / 4 : 0;
   const double cycles = (std::max(computing, memory) + 0.35 * std::min(computing, memory)) / blocks + kTask;
   const double all = std::ceil(volumes * blocks / query.threads) * kMargin * cycles;
-  return (all + output_memory_cycles<T>(query) / query.threads) / kClock + kStart;
+  return (all + output_memory_cycles<T>(query) / query.threads) / kClock + start;
 }
 
 template <typename T>
@@ -94,7 +97,7 @@ std::optional<Col2VolRowsTiling> col2vol_rows_tiling(const Query& query, std::st
   std::int64_t block_d = 0;
   for (std::int64_t cut = 1; cut < 2 * d.output; cut *= 2) {
     set_block(t, ceil_div(d.output, cut));
-    const double sums = real(t.kept_d * t.co) * real(h.output) * real(t.row());  // may be past 63 bits
+    const double sums = t.one_tap() ? 0 : real(t.kept_d * t.co) * real(h.output) * real(t.row());  // may be past 63 bits
     if ((sums + real(t.columns()) * real(t.pitch()) + real(t.packed_size())) * sizeof(T) > real(kMostScatterBytes)) continue;
     const double seconds = col2vol_rows_seconds<T>(t, query);
     if (seconds >= best) continue;

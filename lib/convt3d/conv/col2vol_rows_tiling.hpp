@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -32,6 +33,12 @@ struct Col2VolRowsTiling {
   std::int64_t channel_columns() const { return axes[1].kernel * axes[2].kernel; }
   /// Whether products are added up a few channels at a time, each of which is read in one run (gemm.cpp).
   bool long_rows() const { return columns() <= kernels::kMostLongRows && chunks == 1; }
+  /// Whether each output is the product of one tap: kernels as large as their strides, side by side.
+  bool one_tap() const {
+    return std::all_of(axes.begin(), axes.end(), [](const ScatterAxis& a) {
+      return a.reach() == a.kernel && a.kernel == a.stride && a.padding == 0 && a.output == a.input * a.stride;
+    });
+  }
   /// Channels of the input from which chunk i begins: each is added up from zero, then added to those before it, since the
   /// rounding error of a sum grows with the root of its terms.
   std::int64_t chunk_begin(std::int64_t i) const { return ci * i / chunks; }
@@ -52,7 +59,7 @@ struct Col2VolRowsTiling {
   /// Parts of a thread's scratch, in elements.
   std::int64_t packed_size() const { return most_channels() * strip; }
   std::int64_t products_size() const { return columns() * pitch() + 2 * lanes; }
-  std::int64_t sums_size() const { return kept_d * co * axes[1].output * row(); }
+  std::int64_t sums_size() const { return one_tap() ? 0 : kept_d * co * axes[1].output * row(); }
   std::int64_t scratch_size() const { return round_up(packed_size() + products_size() + sums_size(), 16); }
 };
 

@@ -1,4 +1,5 @@
-// Rows of products added to the rows that they are parts of (col2vol_rows' last step).
+// Rows of products added to the rows that they are parts of (col2vol_rows' last step), or, where each output is one product,
+// taken in turn.
 //
 //   for k: for x: target[k][x] += Σ_row sources[k][row.source + x - row.shift]
 //
@@ -95,8 +96,37 @@ void add_rows(const AddRowsArgs<T>& args) {
   }
 }
 
+template <typename T>
+void interleave(const InterleaveArgs<T>& args) {
+  const std::int64_t length = args.length;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::ScalableTag<T> d;
+  constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
+  const auto added = hn::Set(d, args.added);
+  const auto row = [&](std::int64_t k, std::int64_t x)
+                       HWY_ATTR { return hn::Add(hn::LoadU(d, args.sources + k * args.source_step + x), added); };
+  const auto in_vectors = [&](std::int64_t rows, const auto& store) HWY_ATTR {
+    std::int64_t x = 0;
+    for (; x + kLanes <= length; x += kLanes) store(x, args.target + rows * x);
+    if (x == length) return;
+    HWY_ALIGN T last[2 * kLanes];
+    store(x, last);
+    std::copy(last, last + rows * (length - x), args.target + rows * x);
+  };
+  if (args.rows == 1) return in_vectors(1, [&](std::int64_t x, T* to) HWY_ATTR { hn::StoreU(row(0, x), d, to); });
+  if (args.rows == 2)
+    return in_vectors(2, [&](std::int64_t x, T* to) HWY_ATTR { hn::StoreInterleaved2(row(0, x), row(1, x), d, to); });
+#endif
+  for (std::int64_t x = 0; x < length; ++x) {
+    for (std::int64_t k = 0; k < args.rows; ++k)
+      args.target[x * args.rows + k] = args.sources[k * args.source_step + x] + args.added;
+  }
+}
+
 }  // namespace
 
+inline constexpr InterleaveFn<float> kInterleaveF32 = interleave<float>;
+inline constexpr InterleaveFn<double> kInterleaveF64 = interleave<double>;
 inline constexpr AddRowsFn<float> kAddRowsF32 = add_rows<float>;
 inline constexpr AddRowsFn<double> kAddRowsF64 = add_rows<double>;
 
@@ -108,6 +138,14 @@ HWY_AFTER_NAMESPACE();
 
 namespace convt3d::kernels {
 
+template <>
+InterleaveFn<float> interleave<float>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kInterleaveF32)
+}
+template <>
+InterleaveFn<double> interleave<double>(Isa isa) {
+  CONVT3D_FOR_ISA(isa, kInterleaveF64)
+}
 template <>
 AddRowsFn<float> add_rows<float>(Isa isa) {
   CONVT3D_FOR_ISA(isa, kAddRowsF32)

@@ -4,7 +4,7 @@
 
 #include "convt3d/base/machine.hpp"
 
-// The kernel of col2vol_rows' sums. T is float or double.
+// The kernels of col2vol_rows' sums. T is float or double.
 namespace convt3d::kernels {
 
 /// A row that is added to another one from element `shift` on.
@@ -29,6 +29,23 @@ struct AddRowsArgs {
   std::int64_t target_step = 0;
   std::int64_t targets = 1;
 };
+/// Rows taken in turn, an element of each:
+///   target[x*rows + k] = sources[k*source_step + x] + added   for k < rows and x < length
+/// Sources have room for a vector behind each row.
+template <typename T>
+struct InterleaveArgs {
+  const T* sources = nullptr;
+  std::int64_t source_step = 0;
+  std::int64_t rows = 1;
+  T added = 0;
+  std::int64_t length = 0;
+  T* target = nullptr;
+};
+template <typename T>
+using InterleaveFn = void (*)(const InterleaveArgs<T>& args);
+template <typename T>
+InterleaveFn<T> interleave(Isa isa);
+
 template <typename T>
 using AddRowsFn = void (*)(const AddRowsArgs<T>&);
 template <typename T>
