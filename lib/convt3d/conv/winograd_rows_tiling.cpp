@@ -89,9 +89,11 @@ void set_block(WinogradRowsTiling& t, const Extent3& block) {
   if (sets <= points) held(true);
 }
 
+/// Of a thread's scratch, but for blocks than which there are no smaller ones.
+constexpr std::int64_t kMostBytes = std::int64_t{4} << 20;
+
 /// Sets the block that is fastest by estimate, and returns its seconds.
 double choose_block(WinogradRowsTiling& t, const Query& query) {
-  constexpr std::int64_t kMostBytes = std::int64_t{4} << 20;  // of scratch
   double best = std::numeric_limits<double>::infinity();
   Extent3 chosen;
   std::int64_t splits = 1;
@@ -235,6 +237,8 @@ double winograd_rows_seconds(const WinogradRowsTiling& t, const Query& query) {
   double cycles =
       (pack + input) * real(t.ci) * real(t.splits) + products + output + weights / (weights + held < l2 ? 64 : 16);
   if (held > 0.7 * l2) cycles += (real(t.lines_floats()) + 2 * real(t.outputs_floats())) * 4 / 32;
+  constexpr double kBeyond = 1.6;  // times as long, all of it behind the second cache
+  if (t.scratch_floats() * 4 > kMostBytes) cycles *= kBeyond;
   const double tasks = real(query.problem.n * query.problem.groups * t.blocks_d * t.blocks_h * t.blocks_w * t.splits);
   const double whole = real(t.d.tiles * t.h.tiles) / real(t.blocks_d * t.block_d * t.blocks_h * t.block_h);
   // An input beyond the caches arrives row by row, each from another page: cycles an element.
