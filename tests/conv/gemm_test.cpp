@@ -18,19 +18,8 @@ namespace {
 using convt3d::ConvTranspose3dOptions;
 using convt3d::Extent3;
 
-convt3d::Plan plan_for(const ConvTranspose3dOptions& options, const Extent3& input) {
-  convt3d::Machine machine;
-#if defined(__x86_64__)
-  machine.isa = convt3d::Isa::kAvx512;
-#endif
-  return convt3d::make_plan(convt3d::make_problem(options, 1, input), machine);
-}
-
 std::string reason_against(const ConvTranspose3dOptions& options) {
-  for (const convt3d::Candidate& candidate : plan_for(options, {5, 6, 7}).candidates) {
-    if (candidate.algorithm == "gemm") return candidate.rejected;
-  }
-  return "not in the table";
+  return rejection_of("gemm", plan_for(options, {5, 6, 7}));
 }
 
 TEST(Gemm, IsTakenForLayersOfOneTap) {

@@ -39,6 +39,23 @@ inline convt3d::Plan plan_of(const convt3d::Problem& problem, const Variant& var
   return convt3d::make_plan(problem, machine, {.threads = threads, .force_algorithm = variant.algorithm});
 }
 
+/// The plan for a machine with AVX-512, on ARM for one with its vectors.
+inline convt3d::Plan plan_for(const convt3d::ConvTranspose3dOptions& options, const convt3d::Extent3& input) {
+  convt3d::Machine machine;
+#if defined(__x86_64__)
+  machine.isa = convt3d::Isa::kAvx512;
+#endif
+  return convt3d::make_plan(convt3d::make_problem(options, 1, input), machine);
+}
+
+/// Why the plan does not take an algorithm; "" if it could.
+inline std::string rejection_of(const std::string& algorithm, const convt3d::Plan& plan) {
+  for (const convt3d::Candidate& candidate : plan.candidates) {
+    if (candidate.algorithm == algorithm) return candidate.rejected;
+  }
+  return "not in the table";
+}
+
 /// Every instruction set of this machine with every algorithm that accepts the problem.
 inline std::vector<Variant> variants(const convt3d::Problem& problem) {
   std::vector<Variant> accepted;

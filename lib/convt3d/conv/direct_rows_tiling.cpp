@@ -111,7 +111,7 @@ std::string not_in_rows(const Query& query) {
   const Problem& p = query.problem;
   if (p.input_stride.h != 1 || p.input_stride.w != 1) return kNoInputStride;
   if (p.kernel.w != 1 || p.stride.w != 1 || p.padding.w != 0 || p.input.w != p.output.w)
-    return "more along w than one tap an output";
+    return "more than one tap an output along w";
   if (p.stride.h != 1) return "a stride along h";
   if (not_of_one_tap(p).empty()) return "a layer of 1x1x1 kernels";
   const bool is_double = p.dtype == DType::kFloat64;
