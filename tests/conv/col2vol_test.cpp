@@ -18,10 +18,7 @@ using convt3d::Plan;
 using convt3d::Problem;
 
 std::string reason_against(const Problem& problem, const std::string& algorithm) {
-  for (const convt3d::Candidate& candidate : convt3d::make_plan(problem, convt3d::Machine{}).candidates) {
-    if (candidate.algorithm == algorithm) return candidate.rejected;
-  }
-  return "not in the table";
+  return rejection_of(algorithm, convt3d::make_plan(problem, convt3d::Machine{}));
 }
 
 /// With AVX-512.

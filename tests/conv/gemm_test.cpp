@@ -78,7 +78,7 @@ TEST(Gemm, GoesPastTheCachesInWholeLines) {
   }
 }
 
-/// Few outputs of inputs that exceed the caches are added up along rows, which are no whole vectors, from channels that are
+/// Few outputs are added up along rows, which are no whole vectors, from channels that are
 /// no multiple of those taken at once.
 TEST(Gemm, AddsUpLongRowsToTheSameBits) {
   for (const std::int64_t in_channels : {20, 23}) {

@@ -109,6 +109,17 @@ struct Algorithm {
   std::unique_ptr<Prepared> (*prepare)(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue);
 };
 
+/// Algorithm::prepare of an algorithm whose Prepared_<T> packs elements T.
+template <template <typename> class Prepared_>
+std::unique_ptr<Prepared> prepare_in_dtype(const Plan& plan, const void* weight, const void* bias,
+                                           const Epilogue& epilogue) {
+  const auto prepare = [&](auto zero) -> std::unique_ptr<Prepared> {
+    using T = decltype(zero);
+    return std::make_unique<Prepared_<T>>(plan, static_cast<const T*>(weight), static_cast<const T*>(bias), epilogue);
+  };
+  return plan.problem.dtype == DType::kFloat64 ? prepare(double{}) : prepare(float{});
+}
+
 /// Why an algorithm that computes runs of outputs from runs of inputs cannot take a strided convolution.
 inline constexpr const char* kNoInputStride = "a strided convolution";
 

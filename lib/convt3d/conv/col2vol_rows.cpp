@@ -8,7 +8,8 @@
 //           for ih, th, tw, td, co:  out[co, od(id, td), oh(ih, th), ow(iw, tw)] += P[column][ih, iw]  for all iw
 //
 // 1. P is made as gemm makes its results: rows of voxels are read where they lie, a strip of them at a time for all columns,
-//    so that a load serves up to nine multiplications and short rows fill the lanes as well as long ones.
+//    so that a load serves up to nine multiplications and short rows fill the lanes as well as long ones. Up to three
+//    columns are added up a few channels at a time, as gemm's few results are (kernels/long_rows.cpp).
 // 2. P holds some rows of the input, in the second cache, and is added up row by row: a row of outputs gets all that these
 //    add to it at once (kernels/add_rows.cpp). Outputs of a row that are equal modulo the stride lie side by side, so that
 //    what a tap along w adds is a run of them: u = ow + padding lies at [u mod stride][u / stride].
@@ -184,13 +185,8 @@ class Col2VolRows final : public Prepared {
     const Col2VolRowsTiling& t = tiling_;
     const ScatterAxis &h = t.axes[1], &w = t.axes[2];
     const std::int64_t voxels = rows.count * w.input;
-    const auto first_set = std::upper_bound(t.sets.begin(), t.sets.end(), rows.first_tap * t.tap_columns(),
-                                            [](std::int64_t column, const RowSet& set) { return column < set.end(); });
-    const auto last_set = std::lower_bound(t.sets.begin(), t.sets.end(), rows.end_tap * t.tap_columns(),
-                                           [](const RowSet& set, std::int64_t column) { return set.first < column; });
-    const std::span<const RowSet> sets(first_set, last_set);
+    const T* const input = block.input + ((rows.id - block.first_id) * h.input + rows.ih) * w.input;
     if (t.long_rows()) {
-      const T* const input = block.input + ((rows.id - block.first_id) * h.input + rows.ih) * w.input;
       return long_rows_({.input = input,
                          .channel_stride = block.channel_stride,
                          .channels = t.ci,
@@ -201,12 +197,15 @@ class Col2VolRows final : public Prepared {
                          .target_stride = t.pitch(),
                          .count = voxels});
     }
+    const auto first_set = std::upper_bound(t.sets.begin(), t.sets.end(), rows.first_tap * t.tap_columns(),
+                                            [](std::int64_t column, const RowSet& set) { return column < set.end(); });
+    const auto last_set = std::lower_bound(t.sets.begin(), t.sets.end(), rows.end_tap * t.tap_columns(),
+                                           [](const RowSet& set, std::int64_t column) { return set.first < column; });
+    const std::span<const RowSet> sets(first_set, last_set);
     for (std::int64_t chunk = 0; chunk < t.chunks; ++chunk) {
       const std::int64_t ci = t.chunk_begin(chunk), channels = t.chunk_begin(chunk + 1) - ci;
-      const T* const input =
-          block.input + ci * block.channel_stride + ((rows.id - block.first_id) * h.input + rows.ih) * w.input;
       for (std::int64_t x = 0; x < voxels; x += t.strip) {
-        strips_.multiply({.input = input + x,
+        strips_.multiply({.input = input + ci * block.channel_stride + x,
                           .channel_stride = block.channel_stride,
                           .channels = channels,
                           .count = std::min(t.strip, voxels - x),

@@ -348,14 +348,6 @@ std::string tiles(const Query& query) {
   });
 }
 
-std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
-  if (plan.problem.dtype == DType::kFloat64) {
-    return std::make_unique<Direct<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias),
-                                            epilogue);
-  }
-  return std::make_unique<Direct<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias), epilogue);
-}
-
 std::string rejects_pairs(const Query& query) {
   const Problem& p = query.problem;
   if (is_strided(p)) return kNoInputStride;
@@ -388,7 +380,7 @@ std::unique_ptr<Prepared> prepare_pairs(const Plan& plan, const void* weight, co
 
 }  // namespace
 
-constexpr Algorithm kDirect = {"direct", rejects, seconds, ledger, reach, tiles, prepare};
+constexpr Algorithm kDirect = {"direct", rejects, seconds, ledger, reach, tiles, prepare_in_dtype<Direct>};
 constexpr Algorithm kGemmBfloat16 = {"gemm_bfloat16", rejects_pairs, seconds_in_pairs, ledger_in_pairs,
                                      reach,           tiles,         prepare_pairs};
 

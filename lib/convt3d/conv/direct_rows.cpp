@@ -247,8 +247,6 @@ auto with_tiling(const Query& query, Function&& function) {
   return function(direct_rows_tiling<float>(query), float{});
 }
 
-std::string rejects(const Query& query) { return not_in_rows(query); }
-
 double seconds(const Query& query) {
   return with_tiling(query,
                      [&](const DirectRowsTiling& t, auto zero) { return direct_rows_seconds<decltype(zero)>(t, query); });
@@ -270,17 +268,8 @@ std::string tiles(const Query& query) {
   });
 }
 
-std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
-  if (plan.problem.dtype == DType::kFloat64) {
-    return std::make_unique<DirectRows<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias),
-                                                epilogue);
-  }
-  return std::make_unique<DirectRows<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias),
-                                             epilogue);
-}
-
 }  // namespace
 
-constexpr Algorithm kDirectRows = {"direct_rows", rejects, seconds, ledger, reach, tiles, prepare};
+constexpr Algorithm kDirectRows = {"direct_rows", not_in_rows, seconds, ledger, reach, tiles, prepare_in_dtype<DirectRows>};
 
 }  // namespace convt3d

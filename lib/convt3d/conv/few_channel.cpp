@@ -354,17 +354,8 @@ std::string tiles(const Query& query) {
   });
 }
 
-std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
-  if (plan.problem.dtype == DType::kFloat64) {
-    return std::make_unique<FewChannel<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias),
-                                                epilogue);
-  }
-  return std::make_unique<FewChannel<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias),
-                                             epilogue);
-}
-
 }  // namespace
 
-constexpr Algorithm kFewChannel = {"few_channel", rejects, seconds, ledger, reach, tiles, prepare};
+constexpr Algorithm kFewChannel = {"few_channel", rejects, seconds, ledger, reach, tiles, prepare_in_dtype<FewChannel>};
 
 }  // namespace convt3d

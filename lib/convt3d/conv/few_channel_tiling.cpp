@@ -150,6 +150,7 @@ FewChannelTiling few_channel_tiling(const Query& query) {
       const auto rows = static_cast<double>(t.block_d * t.block_h);
       double cost = static_cast<double>(t.panel_d * t.panel_h * t.set_splits) / rows;
       cost += kTaskCells / (rows * static_cast<double>(w.cells()));
+      // Of threads with groups of their own too: blocks that are cut along h lose by more than lines.
       cost += shared_line_cycles(query.threads, {t.blocks_d, t.blocks_h, 1}, t.block_d * t.axes[0].stride, 1, t.co) /
               (rows * row_cycles);
       if (t.panel_size() > budget) cost *= 4 * static_cast<double>(t.panel_size()) / static_cast<double>(budget);

@@ -10,8 +10,8 @@
 //    those of the next strip: all rows are read side by side, a strip at a time, each as one stream.
 // 2. Very many channels of the input are taken in chunks, whose sums are added to the results.
 // 3. Results that exceed the caches go past them from registers, where the rows of all channels begin with a line.
-// 4. Few results of inputs that come from memory are added up along rows instead, a few channels at a time, each of them
-//    read in long runs (kernels/long_rows.cpp): the same chains of sums.
+// 4. Few results are added up along rows instead, a few channels at a time, each of them read in long runs
+//    (kernels/long_rows.cpp): the same chains of sums.
 // 5. Where the layer has a stride or padding, a piece is whole rows of cells. Its results are kept, then laid into rows of
 //    the output with the bias between them, and rows of bias between these rows and planes.
 #include <algorithm>
@@ -275,16 +275,8 @@ std::string tiles(const Query& query) {
   });
 }
 
-std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
-  if (plan.problem.dtype == DType::kFloat64) {
-    return std::make_unique<Gemm<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias),
-                                          epilogue);
-  }
-  return std::make_unique<Gemm<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias), epilogue);
-}
-
 }  // namespace
 
-constexpr Algorithm kGemm = {"gemm", rejects, seconds, ledger, reach, tiles, prepare};
+constexpr Algorithm kGemm = {"gemm", rejects, seconds, ledger, reach, tiles, prepare_in_dtype<Gemm>};
 
 }  // namespace convt3d

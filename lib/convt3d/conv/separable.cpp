@@ -332,17 +332,8 @@ std::string tiles(const Query& query) {
   });
 }
 
-std::unique_ptr<Prepared> prepare(const Plan& plan, const void* weight, const void* bias, const Epilogue& epilogue) {
-  if (plan.problem.dtype == DType::kFloat64) {
-    return std::make_unique<Separable<double>>(plan, static_cast<const double*>(weight), static_cast<const double*>(bias),
-                                               epilogue);
-  }
-  return std::make_unique<Separable<float>>(plan, static_cast<const float*>(weight), static_cast<const float*>(bias),
-                                            epilogue);
-}
-
 }  // namespace
 
-constexpr Algorithm kSeparable = {"separable", rejects, seconds, ledger, reach, tiles, prepare};
+constexpr Algorithm kSeparable = {"separable", rejects, seconds, ledger, reach, tiles, prepare_in_dtype<Separable>};
 
 }  // namespace convt3d

@@ -16,6 +16,8 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "convt3d/conv/kernels/interleave-inl.hpp"
+
 HWY_BEFORE_NAMESPACE();
 namespace convt3d::kernels::HWY_NAMESPACE {
 namespace {
@@ -96,28 +98,35 @@ void add_rows(const AddRowsArgs<T>& args) {
   }
 }
 
-template <typename T>
-void interleave(const InterleaveArgs<T>& args) {
-  const std::int64_t length = args.length;
-#if HWY_TARGET != HWY_SCALAR
+template <int rows, typename T>
+void interleave_vectors(const InterleaveArgs<T>& args) {
   const hn::ScalableTag<T> d;
   constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(d));
   const auto added = hn::Set(d, args.added);
-  const auto row = [&](std::int64_t k, std::int64_t x)
-                       HWY_ATTR { return hn::Add(hn::LoadU(d, args.sources + k * args.source_step + x), added); };
-  const auto in_vectors = [&](std::int64_t rows, const auto& store) HWY_ATTR {
-    std::int64_t x = 0;
-    for (; x + kLanes <= length; x += kLanes) store(x, args.target + rows * x);
-    if (x == length) return;
-    HWY_ALIGN T last[2 * kLanes];
-    store(x, last);
-    std::copy(last, last + rows * (length - x), args.target + rows * x);
+  const auto store = [&](std::int64_t x, T* target) HWY_ATTR {
+    hn::Vec<decltype(d)> row[rows];
+#pragma GCC unroll 4
+    for (int k = 0; k < rows; ++k) row[k] = hn::Add(hn::LoadU(d, args.sources + k * args.source_step + x), added);
+    store_interleaved<rows>(d, row, target);
   };
-  if (args.rows == 1) return in_vectors(1, [&](std::int64_t x, T* to) HWY_ATTR { hn::StoreU(row(0, x), d, to); });
-  if (args.rows == 2)
-    return in_vectors(2, [&](std::int64_t x, T* to) HWY_ATTR { hn::StoreInterleaved2(row(0, x), row(1, x), d, to); });
-#endif
-  for (std::int64_t x = 0; x < length; ++x) {
+  std::int64_t x = 0;
+  for (; x + kLanes <= args.length; x += kLanes) store(x, args.target + rows * x);
+  if (x == args.length) return;
+  HWY_ALIGN T last[rows * kLanes];
+  store(x, last);
+  std::copy(last, last + rows * (args.length - x), args.target + rows * x);
+}
+
+template <typename T>
+void interleave(const InterleaveArgs<T>& args) {
+  switch (args.rows) {
+    case 1: return interleave_vectors<1>(args);
+    case 2: return interleave_vectors<2>(args);
+    case 3: return interleave_vectors<3>(args);
+    case 4: return interleave_vectors<4>(args);
+    default: break;
+  }
+  for (std::int64_t x = 0; x < args.length; ++x) {
     for (std::int64_t k = 0; k < args.rows; ++k)
       args.target[x * args.rows + k] = args.sources[k * args.source_step + x] + args.added;
   }

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 
+#include "convt3d/conv/kernels/interleave-inl.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/kernels/registers-inl.hpp"
 
@@ -30,50 +31,6 @@ constexpr int most_vectors(int columns) {
   return fit < 8 ? fit : 8;                          // 8 chains of 4 cycles keep two FMA units busy
 }
 
-/// Lanes of two vectors in turn: v0[0] v1[0] v0[1] v1[1] ... to two vectors at `target`.
-template <class D, class V = hn::Vec<D>, typename T = hn::TFromD<D>>
-HWY_INLINE void store_in_turn(D d, V v0, V v1, T* target) {
-#if HWY_TARGET == HWY_AVX3
-  // One permutation of two registers each, where Highway's way by 128-bit blocks takes three.
-  constexpr int kLanes = static_cast<int>(hn::MaxLanes(d));
-  if constexpr (sizeof(T) == 4) {
-    const __m512i lower = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const __m512i upper = _mm512_add_epi32(lower, _mm512_set1_epi32(8));
-    hn::StoreU(V{_mm512_permutex2var_ps(v0.raw, lower, v1.raw)}, d, target);
-    hn::StoreU(V{_mm512_permutex2var_ps(v0.raw, upper, v1.raw)}, d, target + kLanes);
-  } else {
-    const __m512i lower = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
-    const __m512i upper = _mm512_add_epi64(lower, _mm512_set1_epi64(4));
-    hn::StoreU(V{_mm512_permutex2var_pd(v0.raw, lower, v1.raw)}, d, target);
-    hn::StoreU(V{_mm512_permutex2var_pd(v0.raw, upper, v1.raw)}, d, target + kLanes);
-  }
-#elif HWY_TARGET != HWY_SCALAR
-  hn::StoreInterleaved2(v0, v1, d, target);
-#else
-  hn::StoreU(v0, d, target);
-  hn::StoreU(v1, d, target + 1);
-#endif
-}
-
-/// `count` vectors of neighbouring phases to the row they make, which has no others.
-template <int count, class D, class V = hn::Vec<D>, typename T = hn::TFromD<D>>
-HWY_INLINE void store_whole(D d, const V* phases, T* target) {
-  if constexpr (count == 1) {
-    hn::StoreU(phases[0], d, target);
-  } else if constexpr (count == 2) {
-    store_in_turn(d, phases[0], phases[1], target);
-#if HWY_TARGET != HWY_SCALAR
-  } else if constexpr (count == 3) {
-    hn::StoreInterleaved3(phases[0], phases[1], phases[2], d, target);
-  } else {
-    hn::StoreInterleaved4(phases[0], phases[1], phases[2], phases[3], d, target);
-#else
-  } else {
-    for (int p = 0; p < count; ++p) hn::StoreU(phases[p], d, target + p);
-#endif
-  }
-}
-
 /// All columns of all vectors, straight from the registers, where every `count` of them make a row of their own. False where
 /// args say otherwise.
 template <int count, typename T, int columns, int nv, class V>
@@ -86,7 +43,7 @@ HWY_INLINE bool store_rows(const CellRowArgs<T>& args, std::int64_t first, const
       for (int p = 0; p < columns; p += count) {
         T* const target = args.targets[p / count] + first * count;
 #pragma GCC unroll 16
-        for (int v = 0; v < nv; ++v) store_whole<count>(d, &acc[v][p], target + v * kLanes * count);
+        for (int v = 0; v < nv; ++v) store_interleaved<count>(d, &acc[v][p], target + v * kLanes * count);
       }
       return true;
     }

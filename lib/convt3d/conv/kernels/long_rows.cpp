@@ -1,5 +1,5 @@
-// gemm's kernel where results are few and inputs come from memory: rows of results are added up a few channels at a time,
-// lanes along the rows.
+// The kernel of gemm and col2vol_rows where results are few, and all is about reading: rows of results are added up a few
+// channels at a time, lanes along the rows.
 //
 //   for c in eights: for x: for p:  target[p][x] += Σ_8 input[c..][x] * weights[c..][p]
 //

@@ -4,7 +4,7 @@
 
 #include "convt3d/base/machine.hpp"
 
-// gemm's kernel for few results of inputs that come from memory. T is float or double.
+// The kernel of gemm and col2vol_rows for few results. T is float or double.
 namespace convt3d::kernels {
 
 /// Of more columns a sum over all channels in registers is as fast.
