@@ -21,6 +21,10 @@ using Tag = hn::ScalableTag<float>;
 using V = hn::Vec<Tag>;
 constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(Tag()));
 
+/// How far ahead of their use a channel's voxels are asked for, in elements: from a vector's channels on, they come in more
+/// streams than the processor follows by itself. Beyond a row's end lies the next one's, which is packed next.
+constexpr std::int64_t kPrefetch = 64;
+
 /// Channels from `c` on, one element at a time.
 template <typename T>
 void pack_plain(const PackArgs<T>& args, std::int64_t c) {
@@ -108,10 +112,8 @@ void pack_f32(const PackArgs<float>& args) {
       const float* source = args.source + c * args.channel_stride + x;
       float* target = args.target + x * args.ld + c;
       const std::int64_t columns = std::min(kLanes, args.count - x);
-      if (c + 2 * kLanes <= args.channels) {
 #pragma GCC unroll 16
-        for (int i = 0; i < kLanes; ++i) hwy::Prefetch(source + (kLanes + i) * args.channel_stride);
-      }
+      for (int i = 0; i < kLanes; ++i) hwy::Prefetch(source + i * args.channel_stride + kPrefetch);
       V r[kLanes];
       if (columns == kLanes) {
 #pragma GCC unroll 16
