@@ -15,8 +15,8 @@
 //    neighbouring columns, which lie side by side in the panel, their offsets descend one by one, so that with the weights
 //    of w turned round the terms of w and ci are one run, from the last tap's input on. Dilated taps, and those of so many
 //    channels that columns are padded, remain runs of their own.
-// 4. Short rows run on into one another (`flat`): the panel is [row][w][shift][ci], each column with all inputs that its
-//    position reads along w. So positions are equally far apart across rows, and step 3 holds as before.
+// 4. Rows with the same taps are one call of the kernel, which multiplies several short ones at once: positions of one alone
+//    are too few sums to hide the multiply-add's latency, and load each weight for a few multiplications.
 // 5. The phases along h and w write interleaved into staging rows [oh][ow][co lanes]; when complete they are transposed into
 //    NCDHW rows: every output is written once, by one task. Whole rows run on in both, as one long row: short ones fill
 //    vectors, and past the caches go whole lines, however long a row is (lane_store.hpp).
@@ -125,8 +125,9 @@ class Direct final : public Prepared {
     }
   }
 
-  /// A row of input into columns of the panel; into words of two channels by way of `wide_row`.
-  void pack_columns(const T* source, std::int64_t channel_stride, std::int64_t columns, T* target, T* wide_row) const {
+  /// Rows of input into columns of the panel, a row of the panel apart; into words of two channels by way of `wide_row`.
+  void pack_columns(const T* source, std::int64_t channel_stride, std::int64_t rows, std::int64_t columns, T* target,
+                    T* wide_row) const {
     const DirectTiling& t = tiling_;
     kernels::PackArgs<T> args = {.source = source,
                                  .channel_stride = channel_stride,
@@ -134,7 +135,9 @@ class Direct final : public Prepared {
                                  .padded_channels = channels_,
                                  .count = columns,
                                  .target = target,
-                                 .ld = t.ld};
+                                 .ld = t.ld,
+                                 .rows = rows,
+                                 .row_stride = t.panel.w * t.ld};
     if constexpr (std::is_same_v<T, float>) {
       if (pairs_) {
         args.padded_channels = args.ld = 2 * t.ci;
@@ -159,29 +162,30 @@ class Direct final : public Prepared {
     const T* source = static_cast<const T*>(args.input) + (block.n * problem_.ci + block.group * channels_) * channel_stride;
     T* const wide_row = panel + round_up(t.panel_size, t.lanes) + t.staging_size;
     const std::int64_t rows = t.axes[0].span(block.end.d - block.begin.d) * t.panel.h;
-    const std::int64_t zero_w = block.begin.w * t.axes[2].stride;  // the first position's input at offset 0
-    const std::int64_t span_w = t.flat ? t.axes[2].span(t.panel.w) : t.panel.w;
-    const bool fills_rows = box.begin.w <= zero_w + t.axes[2].lowest && zero_w + t.axes[2].lowest + span_w <= box.end.w;
-    // Whole rows of the volume follow one another in the panel too.
-    const bool joins_rows = !t.flat && !pairs_ && fills_rows && t.panel.w == have.w && t.axes[1].stride == 1;
+    const std::int64_t row_size = t.panel.w * t.ld;
+    const std::int64_t first = block.begin.w * t.axes[2].stride + t.axes[2].lowest;  // input of column 0
+    const std::int64_t begin = std::clamp<std::int64_t>(box.begin.w - first, 0, t.panel.w);
+    const std::int64_t end = std::clamp<std::int64_t>(box.end.w - first, begin, t.panel.w);
+    // Rows that lie side by side in the volume are packed together.
+    const bool joins_rows = !pairs_ && t.axes[1].stride == 1 && end - begin == have.w;
     std::int64_t at_once = 1;
     for (std::int64_t r = 0; r < rows; r += at_once) {
       at_once = 1;
       if (!t.axes[0].reads(r / t.panel.h) || !t.axes[1].reads(r % t.panel.h)) continue;
       const std::int64_t id = block.begin.d * t.axes[0].stride + t.axes[0].lowest + r / t.panel.h;
       const std::int64_t ih = block.begin.h * t.axes[1].stride + t.axes[1].lowest + r % t.panel.h;
-      const bool inside = id >= box.begin.d && id < box.end.d && ih >= box.begin.h && ih < box.end.h;
-      T* const row = panel + r * t.panel.w * t.ld;
-      if (!inside || !fills_rows) std::fill(row, row + t.panel.w * t.ld, T{0});
-      if (!inside) continue;
+      T* const row = panel + r * row_size;
+      if (id < box.begin.d || id >= box.end.d || ih < box.begin.h || ih >= box.end.h || begin == end) {
+        std::fill(row, row + row_size, T{0});
+        continue;
+      }
       if (joins_rows) at_once = std::min(t.panel.h - r % t.panel.h, box.end.h - ih);
-      const T* const from = source + ((id - box.begin.d) * have.h + ih - box.begin.h) * have.w - box.begin.w;
-      for (std::int64_t shift = 0; shift < t.shifts; ++shift) {
-        const std::int64_t iw = zero_w + (t.flat ? t.axes[2].offsets[static_cast<std::size_t>(shift)] : t.axes[2].lowest);
-        const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.panel.w);
-        const std::int64_t last = std::clamp(box.end.w, first, iw + t.panel.w);
-        T* const target = row + (first - iw) * t.ld + shift * t.ci;
-        if (first < last) pack_columns(from + first, channel_stride, (last - first) * at_once, target, wide_row);
+      const T* const from = source + ((id - box.begin.d) * have.h + ih - box.begin.h) * have.w + first + begin - box.begin.w;
+      pack_columns(from, channel_stride, at_once, end - begin, row + begin * t.ld, wide_row);
+      for (std::int64_t i = 0; i < at_once; ++i) {
+        T* const its_row = row + i * row_size;
+        std::fill(its_row, its_row + begin * t.ld, T{0});
+        std::fill(its_row + end * t.ld, its_row + row_size, T{0});
       }
     }
   }
@@ -199,7 +203,7 @@ class Direct final : public Prepared {
         const std::int64_t row = (offset(0, td) - t.axes[0].lowest) * t.panel.h + offset(1, th) - t.axes[1].lowest;
         for (std::int64_t tw = taps_w - 1; tw >= 0; tw -= run) {  // from the lowest offset on
           const std::int64_t before = (td * taps_h + th) * taps_w + taps_w - 1 - tw;
-          taps.push_back({row * t.panel.w * t.ld + t.place_w(offset(2, tw)), before / run * run_weights});
+          taps.push_back({row * t.panel.w * t.ld + (offset(2, tw) - t.axes[2].lowest) * t.ld, before / run * run_weights});
         }
       }
     }
@@ -214,9 +218,8 @@ class Direct final : public Prepared {
     const AxisPhase& w = t.axes[2].phases[f[2]];
     const std::int64_t vectors = t.chunk_vectors(chunk);
     const std::int64_t columns = std::min(w.count, block.end.w) - block.begin.w;
-    const std::int64_t rows_h = std::min(h.count, block.end.h) - block.begin.h;
     const std::int64_t rows_d = std::min(d.count, block.end.d) - block.begin.d;
-    if (columns <= 0 || rows_h <= 0) return;
+    if (columns <= 0) return;
 
     std::vector<ProductTap>& taps = thread_taps();
     const std::int64_t run = t.joins_w ? std::ssize(w.taps) : 1;  // taps that are one to the product
@@ -224,6 +227,7 @@ class Direct final : public Prepared {
     ProductArgs<T> args{.a = nullptr,
                         .lda = t.ld * t.axes[2].stride,
                         .positions = 0,
+                        .row_a = t.axes[1].stride * t.panel.w * t.ld,
                         .taps = nullptr,
                         .tap_count = 0,
                         .k = run * t.ci,
@@ -231,33 +235,28 @@ class Direct final : public Prepared {
                         .nr = static_cast<int>(vectors),
                         .init = weights_.bias(block.group, chunk),
                         .c = {},
-                        .ldc = w.out_step * t.lanes};
-    // Rows that follow one another in the panel and in the staging rows are one to the product, where they have the same
-    // taps.
-    const std::int64_t rows = t.flat ? 1 : rows_h;
-    const bool joins_rows = !t.flat && columns == t.panel.w && t.axes[1].stride == 1 && h.out_step == 1;
-    const auto taps_of = [&](std::int64_t qh) {
-      return t.flat ? TapRange{0, std::ssize(h.taps)}
-                    : inside_taps(h, (block.begin.h + qh) * t.axes[1].stride, problem_.input.h);
-    };
+                        .ldc = w.out_step * t.lanes,
+                        .row_c = h.out_step * t.staging_row()};
+    // Rows of the same taps are one product, and one row where they follow one another in the panel and the staging rows.
+    const bool joins_rows = columns == t.panel.w && t.axes[1].stride == 1 && h.out_step == 1;
     std::optional<std::array<TapRange, 2>> listed;
     for (std::int64_t qd = 0; qd < rows_d; ++qd) {
       const TapRange range_d = inside_taps(d, (block.begin.d + qd) * t.axes[0].stride, problem_.input.d);
-      std::int64_t at_once = 1;
-      for (std::int64_t qh = 0; qh < rows; qh += at_once) {
-        const TapRange range_h = taps_of(qh);
-        at_once = 1;
-        while (joins_rows && qh + at_once < rows && taps_of(qh + at_once) == range_h) ++at_once;
-        if (const std::array ranges = {range_d, range_h}; listed != ranges) {
-          list_taps({&d, &h, &w}, range_d, range_h, run, run_weights, taps);
+      for (const AlikePositions& alike : t.axes[1].alike[f[1]]) {
+        const std::int64_t first = std::max(alike.begin, block.begin.h), end = std::min(alike.end, block.end.h);
+        if (first >= end) continue;
+        if (const std::array ranges = {range_d, alike.taps}; listed != ranges) {
+          list_taps({&d, &h, &w}, range_d, alike.taps, run, run_weights, taps);
           listed = ranges;
           args.taps = taps.data();
           args.tap_count = std::ssize(taps);
         }
-        args.a = panel + (qd * t.axes[0].stride * t.panel.h + qh * t.axes[1].stride) * t.panel.w * t.ld;
-        args.positions = t.flat ? rows_h * t.block.w : at_once * columns;
-        T* row = staging + (qd * t.staging_rows() + t.staged_row(h.out_begin + qh * h.out_step)) * t.staging_row() +
-                 w.out_begin * t.lanes;
+        const std::int64_t qh = first - block.begin.h;
+        args.a = panel + qd * t.axes[0].stride * t.panel.h * t.panel.w * t.ld + qh * args.row_a;
+        args.positions = joins_rows ? (end - first) * columns : columns;
+        args.rows = joins_rows ? 1 : end - first;
+        T* const row =
+            staging + (qd * t.staging_rows() + h.out_begin) * t.staging_row() + qh * args.row_c + w.out_begin * t.lanes;
         for (std::int64_t j = 0; j < vectors; ++j) args.c[j] = row + j * t.staging_vector();
         product_(args);
       }
@@ -279,7 +278,7 @@ class Direct final : public Prepared {
     while (first_d < end_d && od(first_d) < args.wanted.begin) ++first_d;
     while (first_d < end_d && od(end_d - 1) >= args.wanted.end) --end_d;
 
-    const bool joins_rows = columns == have.w && columns * t.lanes == t.staging_row() && t.staged_in_order();
+    const bool joins_rows = columns == have.w && columns * t.lanes == t.staging_row();
     const bool joins_planes = joins_rows && rows == have.h && rows == t.staging_rows() && d.out_step == 1;
     const std::int64_t rows_at_once = joins_rows ? rows : 1, planes_at_once = joins_planes ? end_d - first_d : 1;
     const std::int64_t count = columns * rows_at_once * planes_at_once;
@@ -292,7 +291,7 @@ class Direct final : public Prepared {
       for (std::int64_t qd = first_d; qd < end_d; qd += planes_at_once) {
         for (std::int64_t i = 0; i < rows; i += rows_at_once) {
           const std::int64_t oh = first_h + i;
-          const std::int64_t row = (qd - block.begin.d) * t.staging_rows() + t.staged_row(oh - zero_h);
+          const std::int64_t row = (qd - block.begin.d) * t.staging_rows() + oh - zero_h;
           T* const from = staging + j * t.staging_vector() + row * t.staging_row() + (first_w - zero_w) * t.lanes;
           store.put(from, ((od(qd) - box.begin.d) * have.h + oh - box.begin.h) * have.w + first_w - box.begin.w, count);
         }

@@ -80,6 +80,7 @@ void CroppedProducts<T>::multiply(const DirectBlock& block, const std::array<std
   ProductArgs<T> args{.a = nullptr,
                       .lda = t.ld * t.axes[2].stride,
                       .positions = 0,
+                      .row_a = t.axes[1].stride * t.ci,
                       .taps = nullptr,
                       .tap_count = 0,
                       .k = 0,
@@ -87,7 +88,8 @@ void CroppedProducts<T>::multiply(const DirectBlock& block, const std::array<std
                       .nr = static_cast<int>(vectors),
                       .init = weights_.bias(block.group, chunk),
                       .c = {},
-                      .ldc = w.out_step * t.lanes};
+                      .ldc = w.out_step * t.lanes,
+                      .row_c = h.out_step * t.staging_row()};
   for (std::int64_t qd = block.begin.d; qd < std::min(d.count, block.end.d); ++qd) {
     const std::int64_t id = (qd - block.begin.d) * t.axes[0].stride - t.axes[0].lowest;  // in the panel, at offset 0
     const TapRange inside_d = inside_taps(d, qd * t.axes[0].stride, problem_.input.d);
@@ -98,25 +100,29 @@ void CroppedProducts<T>::multiply(const DirectBlock& block, const std::array<std
     }
     args.taps = taps.data();
     args.tap_count = static_cast<std::int64_t>(taps.size());
-    for (std::int64_t qh = block.begin.h; qh < std::min(h.count, block.end.h); ++qh) {
-      const TapRange inside_h = inside_taps(h, qh * t.axes[1].stride, problem_.input.h);
+    for (const AlikePositions& alike : t.axes[1].alike[f[1]]) {
+      const TapRange& inside_h = alike.taps;
+      const std::int64_t end_h = std::min(alike.end, block.end.h);
       args.k = (inside_h.end - inside_h.begin) * t.ci;
-      if (args.k > 0) {  // in slots side by side lie the inputs of the taps along h, the last tap's first
-        const std::int64_t ih = (qh - block.begin.h) * t.axes[1].stride - t.axes[1].lowest;
-        args.a = panel + t.slot(ih + h.taps[static_cast<std::size_t>(inside_h.end - 1)].offset) * t.ci;
-        args.b = weights_.phase(block.group, chunk, f) + (taps_h - inside_h.end) * tap_weights;
+      for (std::int64_t qh = std::max(alike.begin, block.begin.h); qh < end_h; qh += args.rows) {
+        args.rows = t.axes[1].tap_step == 1 ? end_h - qh : 1;  // else their slots are not equally far apart
+        if (args.k > 0) {  // in slots side by side lie the inputs of the taps along h, the last tap's first
+          const std::int64_t ih = (qh - block.begin.h) * t.axes[1].stride - t.axes[1].lowest;
+          args.a = panel + t.slot(ih + h.taps[static_cast<std::size_t>(inside_h.end - 1)].offset) * t.ci;
+          args.b = weights_.phase(block.group, chunk, f) + (taps_h - inside_h.end) * tap_weights;
+        }
+        const std::int64_t staged =
+            (qd - block.begin.d) * t.staging_rows() + h.out_begin + (qh - block.begin.h) * h.out_step;
+        T* const row = staging + staged * t.staging_row();
+        multiply_rows(block, w, taps_d * taps_h * tap_weights, args, row + w.out_begin * t.lanes);
       }
-      const std::int64_t staged =
-          (qd - block.begin.d) * t.staging_rows() + t.staged_row(h.out_begin + (qh - block.begin.h) * h.out_step);
-      T* const row = staging + staged * t.staging_row();
-      multiply_row(block, w, taps_d * taps_h * tap_weights, args, row + w.out_begin * t.lanes);
     }
   }
 }
 
 template <typename T>
-void CroppedProducts<T>::multiply_row(const DirectBlock& block, const AxisPhase& w, std::int64_t tap_weights,
-                                      ProductArgs<T> args, T* row) const {
+void CroppedProducts<T>::multiply_rows(const DirectBlock& block, const AxisPhase& w, std::int64_t tap_weights,
+                                       ProductArgs<T> args, T* row) const {
   const DirectTiling& t = tiling_;
   const auto product = [&](ProductArgs<T>& call, std::int64_t first, std::int64_t end) {
     call.positions = end - first;

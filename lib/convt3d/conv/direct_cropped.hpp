@@ -25,10 +25,10 @@ class CroppedProducts {
                 T* staging) const;
 
  private:
-  /// One row of it: the bias, then each tap along w, whose weights lie `tap_weights` elements apart. args.a is the panel's
-  /// first column, args.b the first tap's weights.
-  void multiply_row(const DirectBlock& block, const AxisPhase& w, std::int64_t tap_weights, kernels::ProductArgs<T> args,
-                    T* row) const;
+  /// Rows of it that have the same taps: the bias, then each tap along w, whose weights lie `tap_weights` elements apart.
+  /// args.a is the panel's first column, args.b the first tap's weights.
+  void multiply_rows(const DirectBlock& block, const AxisPhase& w, std::int64_t tap_weights, kernels::ProductArgs<T> args,
+                     T* row) const;
 
   const Problem& problem_;
   const DirectTiling& tiling_;

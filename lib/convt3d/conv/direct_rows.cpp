@@ -137,14 +137,14 @@ class DirectRows final : public Prepared {
   }
 
   /// Where these rows are cut, if at x: nowhere in the first or last vector of theirs.
-  std::int64_t cut(const AlikeRows& rows, std::int64_t x) const {
+  std::int64_t cut(const AlikePositions& rows, std::int64_t x) const {
     const std::int64_t begin = rows.begin * problem_.input.w, end = rows.end * problem_.input.w;
     if (x < begin + tiling_.lanes) return begin;
     return x > end - tiling_.lanes ? end : x;
   }
 
   void run_piece(const Block& block, std::int64_t begin, std::int64_t end) const {
-    for (const AlikeRows& rows : tiling_.alike) {
+    for (const AlikePositions& rows : tiling_.alike) {
       const std::int64_t first = cut(rows, begin), last = cut(rows, end);
       if (first == last) continue;
       run_voxels(block, {.taps = list_taps(block, rows.taps, first), .first = first, .count = last - first});

@@ -8,26 +8,6 @@
 #include "convt3d/conv/kernels/row_product.hpp"
 
 namespace convt3d {
-namespace {
-
-/// Rows of outputs change their taps where one comes to lie inside the volume or no longer does.
-std::vector<AlikeRows> alike_rows(const AxisPhase& h, const Problem& p) {
-  std::vector<std::int64_t> cuts = {0, p.output.h};
-  for (const Tap& tap : h.taps) {
-    const InsidePositions inside = inside_positions(h, tap, p.input_stride.h, p.input.h);
-    cuts.insert(cuts.end(), {inside.begin, inside.end});
-  }
-  std::sort(cuts.begin(), cuts.end());
-  std::vector<AlikeRows> alike;
-  for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
-    if (cuts[i] == cuts[i + 1]) continue;
-    alike.push_back({cuts[i], cuts[i + 1], inside_taps(h, cuts[i], p.input.h)});
-  }
-  return alike;
-}
-
-}  // namespace
-
 template <typename T>
 DirectRowsTiling direct_rows_tiling(const Query& query) {
   const Problem& p = query.problem;
@@ -35,7 +15,7 @@ DirectRowsTiling direct_rows_tiling(const Query& query) {
   DirectRowsTiling t;
   t.phases_d = axis_phases(p, 0);
   t.h = axis_phases(p, 1).front();
-  t.alike = alike_rows(t.h, p);
+  t.alike = alike_positions(t.h, p.input_stride.h, p.input.h);
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;
   t.lanes = kernels::lanes<T>(query.machine.isa);
@@ -80,7 +60,7 @@ double direct_rows_seconds(const DirectRowsTiling& t, const Query& query) {
   }
   const std::int64_t most = t.strip / t.lanes;
   double cycles = 0;  // of a plane
-  for (const AlikeRows& rows : t.alike) {
+  for (const AlikePositions& rows : t.alike) {
     const double terms = real(t.ci * (rows.taps.end - rows.taps.begin)) * taps_d;
     const double calls = std::ceil(std::max(1.0, terms / real(kMostRowTerms)));
     const std::int64_t voxels = (rows.end - rows.begin) * p.input.w;

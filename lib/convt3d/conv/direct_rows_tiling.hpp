@@ -11,17 +11,11 @@
 // How direct_rows cuts a problem into pieces and columns. What for: direct_rows.cpp.
 namespace convt3d {
 
-/// Rows [begin, end) of an output plane, with the same taps along h inside the volume.
-struct AlikeRows {
-  std::int64_t begin = 0, end = 0;
-  TapRange taps;
-};
-
 struct DirectRowsTiling {
   std::vector<AxisPhase> phases_d;
-  AxisPhase h;                   ///< the only one
-  std::vector<AlikeRows> alike;  ///< all rows
-  std::int64_t ci = 1, co = 1;   ///< per group
+  AxisPhase h;                        ///< the only one
+  std::vector<AlikePositions> alike;  ///< its positions, the rows of a plane
+  std::int64_t ci = 1, co = 1;        ///< per group
   std::int64_t lanes = 1;
   std::vector<RowSet> sets;            ///< of a group's output channels
   std::int64_t strip = 1;              ///< voxels of a kernel call, whole vectors

@@ -2,20 +2,12 @@
 
 #include <cmath>
 #include <limits>
-#include <utility>
 
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/product_cycles.hpp"
 
 namespace convt3d {
 namespace {
-
-/// A short row may be run on into the next one, so that the product has enough positions to amortise its weights: with a
-/// column of the panel for each position, that holds all it reads along w, a tap's positions are equally far apart across
-/// rows. But then no taps outside the volume along h are left out.
-bool may_run_on(const DirectTiling& t, const Extent3& block) {
-  return !t.crop && block.w <= 20 && block.h > 1 && t.axes[1].stride == 1 && t.axes[2].stride == 1;
-}
 
 /// Output channels in chunks of at most so many vectors.
 void set_chunks(DirectTiling& t, std::int64_t most) {
@@ -27,21 +19,18 @@ void set_chunks(DirectTiling& t, std::int64_t most) {
 /// Off the powers of two that make columns compete for one cache set.
 std::int64_t off_powers_of_two(std::int64_t ld, std::int64_t lanes) { return ld % 64 == 0 ? ld + lanes : ld; }
 
-/// Whether the inputs of a phase's taps along w lie side by side in the panel. It orders the sums, so this must not depend
-/// on `flat`, with which they might do so more often.
+/// Whether the inputs of a phase's taps along w lie side by side in the panel.
 bool may_join_w(const DirectTiling& t) {
   return !t.crop && t.axes[2].tap_step == 1 && off_powers_of_two(t.ci, t.lanes) == t.ci;
 }
 
-void shape_panel(DirectTiling& t, bool flat) {
-  t.flat = flat;
-  t.shifts = t.flat ? std::ssize(t.axes[2].offsets) : 1;
-  t.panel = {t.axes[0].span(t.block.d), t.axes[1].span(t.block.h), t.flat ? t.block.w : t.axes[2].span(t.block.w)};
+void shape_panel(DirectTiling& t) {
+  t.panel = {t.axes[0].span(t.block.d), t.axes[1].span(t.block.h), t.axes[2].span(t.block.w)};
   if (t.crop) {
     t.ld = off_powers_of_two(t.axes[1].tap_step * ceil_div(t.panel.h, t.axes[1].tap_step) * t.ci, t.lanes);
     t.panel_size = t.panel.d * t.panel.w * t.ld;
   } else {
-    t.ld = off_powers_of_two(t.shifts * t.ci, t.lanes);
+    t.ld = off_powers_of_two(t.ci, t.lanes);
     t.panel_size = t.panel.d * t.panel.h * t.panel.w * t.ld;
   }
   t.staging_size = t.staging_vector() * t.nr;
@@ -52,22 +41,18 @@ bool has_one_tap(const DirectAxis& axis) {
   return std::all_of(axis.phases.begin(), axis.phases.end(), [](const AxisPhase& phase) { return phase.taps.size() <= 1; });
 }
 
-/// Whether few_channel, the other algorithm for such layers, gives the same bits: each output has at most one tap, and its
-/// sum over the channels one part.
-template <typename T>
-bool is_one_sum(const DirectTiling& t, const Problem& problem) {
-  return !problem.bfloat16 && t.ci <= kernels::ProductArgs<T>{}.part &&
-         std::all_of(t.axes.begin(), t.axes.end(), has_one_tap);
-}
-
 /// Cycles until a tap's loop over its terms runs at full speed.
 constexpr double kTap = 10;
 
-/// Estimated cycles of a product over so many positions, for each term of its sums, over all output channels.
-double term_cycles(const DirectTiling& t, std::int64_t positions, bool wide, bool apart = false) {
+/// Estimated cycles of a product over so many rows of positions, for each row and term of its sums, over all output
+/// channels.
+double term_cycles(const DirectTiling& t, std::int64_t rows, std::int64_t positions, bool wide, bool apart = false) {
+  const auto cycles = [&](std::int64_t nr) {
+    const std::int64_t at_once = std::min(rows, rows_at_once(positions, nr, wide, apart));
+    return product_cycles(at_once * positions, nr, wide, apart) / static_cast<double>(at_once);
+  };
   const std::int64_t rest = ceil_div(t.co, t.lanes) % t.nr;  // vectors of the last chunk, if it has fewer
-  return static_cast<double>(t.chunks - (rest > 0)) * product_cycles(positions, t.nr, wide, apart) +
-         (rest > 0 ? product_cycles(positions, rest, wide, apart) : 0);
+  return static_cast<double>(t.chunks - (rest > 0)) * cycles(t.nr) + (rest > 0 ? cycles(rest) : 0);
 }
 
 std::int64_t phases_with_taps(const Problem& p, int axis) { return std::min(p.stride[axis], p.kernel[axis]); }
@@ -75,6 +60,7 @@ std::int64_t phases_with_taps(const Problem& p, int axis) { return std::min(p.st
 /// Of a block of so many columns where all taps reach it. What a call of the product costs, which also loads, adds and
 /// stores, was measured.
 RowCycles row_cycles(const DirectTiling& t, const Problem& p, std::int64_t columns, bool wide) {
+  const std::int64_t rows = t.axes[1].tap_step == 1 ? t.axes[1].most_alike() : 1;
   const auto real = [](std::int64_t value) { return static_cast<double>(value); };
   constexpr double kSum = 4;
   const double call = 100 + kTap * real(p.kernel.d) / real(phases_with_taps(p, 0));
@@ -85,8 +71,9 @@ RowCycles row_cycles(const DirectTiling& t, const Problem& p, std::int64_t colum
       const InsidePositions inside = inside_positions(phase, tap, t.axes[2].stride, p.input.w);
       const std::int64_t positions = std::min(inside.end - inside.begin, columns);
       if (positions == 0) continue;
-      result.term += term_cycles(t, positions, wide, t.apart());
-      result.calls += call * real(t.chunks) + kSum * real(positions * vectors);
+      result.term += term_cycles(t, rows, positions, wide, t.apart());
+      result.calls += call * real(t.chunks) / real(std::min(rows, rows_at_once(positions, t.nr, wide, t.apart()))) +
+                      kSum * real(positions * vectors);
     }
   }
   return result;
@@ -98,49 +85,37 @@ RowCycles row_cycles(const DirectTiling& t, const Problem& p, std::int64_t colum
 bool pays_to_crop(const DirectTiling& t, const Problem& p, bool wide) {
   if (has_one_tap(t.axes[2])) return false;
   const auto real = [](std::int64_t value) { return static_cast<double>(value); };
-  const std::int64_t rows = t.axes[1].positions, columns = t.axes[2].positions;
+  const std::int64_t columns = t.axes[2].positions;
   const double taps = real(p.kernel.d * p.kernel.h), inside = t.axes[1].inside;
   const RowCycles row = row_cycles(t, p, columns, wide);
   const double cropped =
       taps * real(t.ci) * inside * row.term + real(phases_with_taps(p, 0) * phases_with_taps(p, 1)) * row.calls;
-  const auto tap_cycles = [&](std::int64_t positions) {
-    return real(t.ci) * term_cycles(t, positions, wide) + kTap * real(t.chunks);
-  };
-  double whole = inside * tap_cycles(columns);
-  if (may_run_on(t, {1, rows, columns})) whole = std::min(whole, tap_cycles(rows * columns) / real(rows));
-  return cropped < 0.95 * taps * real(p.kernel.w) * whole;
+  const double tap = real(t.ci) * term_cycles(t, t.axes[1].most_alike(), columns, wide) + kTap * real(t.chunks);
+  return cropped < 0.95 * taps * real(p.kernel.w) * inside * tap;
 }
 
 }  // namespace
 
 DirectAxis direct_axis(const Problem& problem, int axis) {
   DirectAxis result{.phases = axis_phases(problem, axis),
+                    .alike = {},
                     .positions = 0,
                     .lowest = 0,
                     .highest = 0,
                     .stride = problem.input_stride[axis],
                     .tap_step = 1,
-                    .inside = inside_share(problem, axis),
-                    .offsets = {}};
+                    .inside = inside_share(problem, axis)};
   bool first = true;
   for (const AxisPhase& phase : result.phases) {
+    result.alike.push_back(alike_positions(phase, result.stride, problem.input[axis]));
     result.positions = std::max(result.positions, phase.count);
     if (phase.taps.size() > 1) result.tap_step = phase.taps[0].offset - phase.taps[1].offset;
     for (const Tap& tap : phase.taps) {
       result.lowest = first ? tap.offset : std::min(result.lowest, tap.offset);
       result.highest = first ? tap.offset : std::max(result.highest, tap.offset);
       first = false;
-      result.offsets.push_back(tap.offset);
     }
   }
-  std::sort(result.offsets.begin(), result.offsets.end(), [&](std::int64_t a, std::int64_t b) {
-    const auto place = [&](std::int64_t offset) {
-      const std::int64_t i = offset - result.lowest;
-      return std::pair(i % result.tap_step, i);
-    };
-    return place(a) < place(b);
-  });
-  result.offsets.erase(std::unique(result.offsets.begin(), result.offsets.end()), result.offsets.end());
   return result;
 }
 
@@ -150,6 +125,14 @@ bool DirectAxis::reads(std::int64_t i) const {
     return std::any_of(phase.taps.begin(), phase.taps.end(),
                        [&](const Tap& tap) { return (i + lowest - tap.offset) % stride == 0; });
   });
+}
+
+std::int64_t DirectAxis::most_alike() const {
+  std::int64_t most = 1;
+  for (const std::vector<AlikePositions>& of_phase : alike) {
+    for (const AlikePositions& run : of_phase) most = std::max(most, run.end - run.begin);
+  }
+  return most;
 }
 
 namespace {
@@ -166,8 +149,7 @@ double store_cycles(const DirectTiling& t, const Query& query) {
   // Rows that are cut begin and end off the vectors' alignment, and short ones fill none.
   if (t.blocks.w > 1) return kWhole + 350.0 * static_cast<double>(t.lanes) / static_cast<double>(t.staging_row());
   if (query.problem.output.w % t.lanes == 0) return kWhole;
-  if (t.staged_in_order()) return output_bytes<T>(query.problem) > 16 * query.machine.l2_bytes ? 2 * kWhole : kWhole + 1;
-  return is_one_sum<T>(t, query.problem) ? 17 : 20;  // 17 chooses better, but only where another choice changes no bit
+  return output_bytes<T>(query.problem) > 16 * query.machine.l2_bytes ? 2 * kWhole : kWhole + 1;
 }
 
 }  // namespace
@@ -180,10 +162,8 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   const double vectors = real(ceil_div(t.co, t.lanes));
   const double positions = real(t.block.d * t.block.h * t.block.w);
   const double reduction = real(t.ci * p.kernel.d * p.kernel.h * p.kernel.w);  // of all phases together
-  const double inside = t.axes[0].inside * (t.flat ? 1 : t.axes[1].inside);    // taps outside are left out
-
-  const std::int64_t run = t.flat ? t.block.h * t.block.w : t.block.w;
-  const double rows = positions / real(run);
+  const double inside = t.axes[0].inside * t.axes[1].inside;                   // taps outside are left out
+  const double rows = real(t.block.d * t.block.h);
   const double terms = reduction / real(p.kernel.w) * inside;
   const std::int64_t phases = phases_with_taps(p, 0) * phases_with_taps(p, 1);
   double products = 0;
@@ -192,8 +172,10 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   } else {
     constexpr double kStart = 15;  // of a product, and of each block of positions in it
     const bool wide = is_wide(query.machine.isa);
-    products = rows * (terms * real(p.kernel.w) * vectors / real(t.nr) * product_cycles(run, t.nr, wide) +
-                       kStart * real(phases * phases_with_taps(p, 2) * t.chunks * (1 + ceil_div(run, wide ? 14 : 6))));
+    const std::int64_t columns = t.block.w, alike = std::min(t.block.h, t.axes[1].most_alike());
+    const double blocks = real(ceil_div(columns, wide ? 14 : 6)) / real(std::min(alike, rows_at_once(columns, t.nr, wide)));
+    products = rows * (terms * real(p.kernel.w) * term_cycles(t, alike, columns, wide) +
+                       kStart * real(phases * phases_with_taps(p, 2) * t.chunks) * (1 / real(alike) + blocks));
   }
 
   // Weights, read once per task, from where there is room for them: bytes per cycle, while products are made, but not quite.
@@ -251,14 +233,11 @@ struct Search {
           const std::int64_t tasks = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks.d * t.blocks.h * t.blocks.w;
           for (const std::int64_t splits : {std::int64_t{1}, std::clamp<std::int64_t>(wanted_tasks / tasks, 1, t.chunks)}) {
             t.splits = splits;
-            for (const bool flat : {true, false}) {
-              if (flat && !may_run_on(t, t.block)) continue;
-              shape_panel(t, flat);
-              const double seconds = direct_seconds<T>(t, query);
-              if (seconds >= best) continue;
-              best = seconds;
-              chosen = t;
-            }
+            shape_panel(t);
+            const double seconds = direct_seconds<T>(t, query);
+            if (seconds >= best) continue;
+            best = seconds;
+            chosen = t;
           }
         }
       }

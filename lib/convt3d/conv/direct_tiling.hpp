@@ -15,20 +15,21 @@ namespace convt3d {
 /// The phases of one axis and what a block of them reads.
 struct DirectAxis {
   std::vector<AxisPhase> phases;
-  std::int64_t positions = 0;  ///< the largest count of a phase
-  std::int64_t lowest = 0;     ///< least and greatest tap offset of all phases
+  std::vector<std::vector<AlikePositions>> alike;  ///< of each phase
+  std::int64_t positions = 0;                      ///< the largest count of a phase
+  std::int64_t lowest = 0;                         ///< least and greatest tap offset of all phases
   std::int64_t highest = 0;
   std::int64_t stride = 1;    ///< inputs from one position to the next
   std::int64_t tap_step = 1;  ///< inputs from a tap of a phase to the one before
   double inside = 1;          ///< share of its taps that lie inside the volume
-  /// Of all taps, each once, so ordered that those of a phase are neighbours, its last tap's first.
-  std::vector<std::int64_t> offsets;
 
   std::int64_t halo() const { return highest - lowest; }
   /// Inputs that so many positions span, halo included.
   std::int64_t span(std::int64_t count) const { return (count - 1) * stride + 1 + halo(); }
   /// Whether any position reads input lowest + i: not so where the stride passes over more than the taps cover.
   bool reads(std::int64_t i) const;
+  /// Most positions side by side that have the same taps inside the volume.
+  std::int64_t most_alike() const;
 };
 
 /// Axis 0 is d, 1 is h, 2 is w.
@@ -52,11 +53,9 @@ struct DirectTiling {
   Extent3 blocks;           ///< how many
   Extent3 panel;            ///< rows, rows, columns of the packed input
   bool joins_w = false;     ///< the taps of a phase along w are one run of the product's terms
-  bool flat = false;        ///< positions run on from row to row
-  std::int64_t shifts = 1;  ///< inputs along w in a column of the panel: with `flat`, what a position reads, axes[2].offsets
   bool crop = false;        ///< a product for each tap along w, of the positions whose input lies inside
   RowCycles row;            ///< of a block, with `crop`
-  std::int64_t ld = 1;      ///< elements from one panel column to the next: [shift][ci], or more
+  std::int64_t ld = 1;      ///< elements from one panel column to the next: ci or more; with `crop` [slot][ci]
   std::int64_t nr = 1;      ///< vectors of output channels in a chunk
   std::int64_t chunks = 1;  ///< chunks of output channels
   std::int64_t splits = 1;  ///< tasks that share a block, each with its own chunks
@@ -69,23 +68,10 @@ struct DirectTiling {
     return i % step * ceil_div(panel.h, step) + i / step;
   }
 
-  /// Where a tap along w reads in the panel, from a position's column on; without `crop`.
-  std::int64_t place_w(std::int64_t offset) const {
-    if (!flat) return (offset - axes[2].lowest) * ld;
-    return (std::find(axes[2].offsets.begin(), axes[2].offsets.end(), offset) - axes[2].offsets.begin()) * ci;
-  }
-
   /// The staging rows are [vector][position of d][row][ow][lane], of a block and one phase along d. Elements of a row:
   std::int64_t staging_row() const { return block.w * axes[2].phases.back().out_step * lanes; }
-  /// Rows of a plane, in the output's order; but with `flat` those of a phase along h side by side.
-  std::int64_t staging_rows() const { return block.h * axes[1].phases.back().out_step; }
+  std::int64_t staging_rows() const { return block.h * axes[1].phases.back().out_step; }  ///< of a plane
   std::int64_t staging_vector() const { return block.d * staging_rows() * staging_row(); }
-  bool staged_in_order() const { return !flat || staging_rows() == block.h; }
-  /// Where output row oh stands, counted from the block's first.
-  std::int64_t staged_row(std::int64_t oh) const {
-    const std::int64_t step = axes[1].phases.back().out_step;
-    return flat ? oh % step * block.h + oh / step : oh;
-  }
   /// With `crop`, whether products sum even and odd terms apart: not where a tiling decides how many vectors they are of.
   bool apart() const { return co <= lanes; }
   std::int64_t chunk_vectors(std::int64_t chunk) const { return std::min(nr, ceil_div(co, lanes) - chunk * nr); }

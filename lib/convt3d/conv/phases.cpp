@@ -48,11 +48,27 @@ InsidePositions inside_positions(const AxisPhase& phase, const Tap& tap, std::in
 
 // Offsets descend.
 TapRange inside_taps(const AxisPhase& phase, std::int64_t zero, std::int64_t input) {
-  const auto offset = [&](std::int64_t tap) { return phase.taps[static_cast<std::size_t>(tap)].offset; };
-  TapRange range{0, std::ssize(phase.taps)};
-  while (range.begin < range.end && zero + offset(range.begin) >= input) ++range.begin;
-  while (range.begin < range.end && zero + offset(range.end - 1) < 0) --range.end;
-  return range;
+  const auto first_below = [&](std::int64_t limit) {
+    return std::partition_point(phase.taps.begin(), phase.taps.end(),
+                                [&](const Tap& tap) { return zero + tap.offset >= limit; }) -
+           phase.taps.begin();
+  };
+  return {first_below(input), first_below(0)};
+}
+
+// Where a tap's input comes to lie inside, or no longer does.
+std::vector<AlikePositions> alike_positions(const AxisPhase& phase, std::int64_t input_stride, std::int64_t input) {
+  std::vector<std::int64_t> cuts = {0, phase.count};
+  for (const Tap& tap : phase.taps) {
+    const InsidePositions inside = inside_positions(phase, tap, input_stride, input);
+    cuts.insert(cuts.end(), {inside.begin, inside.end});
+  }
+  std::sort(cuts.begin(), cuts.end());
+  std::vector<AlikePositions> alike;
+  for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
+    if (cuts[i] < cuts[i + 1]) alike.push_back({cuts[i], cuts[i + 1], inside_taps(phase, cuts[i] * input_stride, input)});
+  }
+  return alike;
 }
 
 double inside_share(const Problem& problem, int axis) {

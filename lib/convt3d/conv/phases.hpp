@@ -48,6 +48,15 @@ struct TapRange {
 };
 TapRange inside_taps(const AxisPhase& phase, std::int64_t zero, std::int64_t input);
 
+/// Positions [begin, end) of a phase that have the same taps inside the volume.
+struct AlikePositions {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  TapRange taps;
+};
+/// All of a phase's positions.
+std::vector<AlikePositions> alike_positions(const AxisPhase& phase, std::int64_t input_stride, std::int64_t input);
+
 /// Share of what an axis's outputs have taps to that lies inside the volume, 0 to 1; the rest is padding.
 double inside_share(const Problem& problem, int axis);
 

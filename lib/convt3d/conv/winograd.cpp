@@ -191,26 +191,34 @@ class Winograd final : public Prepared {
     const std::int64_t iw = block.first_cell.w + t.axes[2].cells.lowest;
     const std::int64_t first = std::clamp(box.begin.w, iw, iw + t.panel.w);
     const std::int64_t last = std::clamp(box.end.w, first, iw + t.panel.w);
-    const std::int64_t rows = (block.panel.end - block.panel.begin) * t.panel.h;
-    float* row = panel;
-    for (std::int64_t r = 0; r < rows; ++r, row += t.panel.w * t.lanes) {
+    const std::int64_t rows = (block.panel.end - block.panel.begin) * t.panel.h, row_size = t.panel.w * t.lanes;
+    const bool joins_rows = last - first == have.w;  // whole rows lie side by side in the volume
+    std::int64_t at_once = 1;
+    for (std::int64_t r = 0; r < rows; r += at_once) {
+      at_once = 1;
       const std::int64_t id = block.panel.begin + r / t.panel.h;
       const std::int64_t ih = block.first_cell.h + t.axes[1].cells.lowest + r % t.panel.h;
+      float* const row = panel + r * row_size;
       if (id < box.begin.d || id >= box.end.d || ih < box.begin.h || ih >= box.end.h || first >= last) {
-        std::fill(row, row + t.panel.w * t.lanes, 0.0F);
+        std::fill(row, row + row_size, 0.0F);
         continue;
       }
-      std::fill(row, row + (first - iw) * t.lanes, 0.0F);
+      if (joins_rows) at_once = std::min(t.panel.h - r % t.panel.h, box.end.h - ih);
       pack_({.source = source + ((id - box.begin.d) * have.h + ih - box.begin.h) * have.w + first - box.begin.w,
              .channel_stride = channel_stride,
              .channels = std::min(t.lanes, t.ci - v * t.lanes),
              .padded_channels = t.lanes,
              .count = last - first,
              .target = row + (first - iw) * t.lanes,
-             .ld = t.lanes});
-      if (!all_within_(row + (first - iw) * t.lanes, (last - first) * t.lanes, weights_.most_input()))
-        args.mark_spread(block.n, id);
-      std::fill(row + (last - iw) * t.lanes, row + t.panel.w * t.lanes, 0.0F);
+             .ld = t.lanes,
+             .rows = at_once,
+             .row_stride = row_size});
+      for (std::int64_t i = 0; i < at_once; ++i) {
+        float* const columns = row + i * row_size;
+        std::fill(columns, columns + (first - iw) * t.lanes, 0.0F);
+        std::fill(columns + (last - iw) * t.lanes, columns + row_size, 0.0F);
+      }
+      if (!all_within_(row, at_once * row_size, weights_.most_input())) args.mark_spread(block.n, id);
     }
   }
 

@@ -27,9 +27,9 @@ struct ProductTap {
 
 inline constexpr int kMaxNr = 3;
 
-/// Products of positions with packed weights, nr vectors of columns at once:
-///   c[j][position*ldc + lane] = init[j*lanes + lane]
-///                               + Σ_tap Σ_k a[position*lda + a_offset + k] · b[b_offset + (k*nr + j)*lanes + lane]
+/// Products of rows of positions with packed weights, nr vectors of columns at once:
+///   c[j][row*row_c + position*ldc + lane] = init[j*lanes + lane]
+///     + Σ_tap Σ_k a[row*row_a + position*lda + a_offset + k] · b[b_offset + (k*nr + j)*lanes + lane]
 /// for j < nr; summed over taps, then over k, in this order for every position whatever the blocking, in parts of at most
 /// `part` terms. Taps stand in the order of their weights, of equal distances in b (k*nr vectors or more); some may be
 /// missing. With `adds`, c takes the place of init: the parts are added to what it holds. With `apart`, for few positions,
@@ -38,7 +38,9 @@ template <typename T>
 struct ProductArgs {
   const T* a = nullptr;
   std::int64_t lda = 0;
-  std::int64_t positions = 0;
+  std::int64_t positions = 0;  ///< of a row
+  std::int64_t rows = 1;
+  std::int64_t row_a = 0;
   const ProductTap* taps = nullptr;
   std::int64_t tap_count = 0;
   std::int64_t k = 0;
@@ -50,6 +52,7 @@ struct ProductArgs {
   bool apart = false;
   T* c[kMaxNr] = {};  ///< aligned to a vector
   std::int64_t ldc = 0;
+  std::int64_t row_c = 0;
 };
 template <typename T>
 using ProductFn = void (*)(const ProductArgs<T>&);
@@ -73,8 +76,8 @@ struct NarrowArgs {
 using NarrowFn = void (*)(const NarrowArgs&);
 NarrowFn narrow_to_bfloat16();
 
-/// Channels into lanes: source[c*channel_stride + x] to target[x*ld + c] for c < channels, x < count; zero for channels <= c
-/// < padded_channels.
+/// Channels into lanes: source[c*channel_stride + row*count + x] to target[row*row_stride + x*ld + c] for c < channels, row
+/// < rows, x < count; zero for channels <= c < padded_channels.
 template <typename T>
 struct PackArgs {
   const T* source = nullptr;
@@ -84,6 +87,8 @@ struct PackArgs {
   std::int64_t count = 0;
   T* target = nullptr;
   std::int64_t ld = 0;
+  std::int64_t rows = 1;
+  std::int64_t row_stride = 0;
 };
 template <typename T>
 using PackFn = void (*)(const PackArgs<T>&);

@@ -73,11 +73,16 @@ void blocks(const ProductArgs<float>& args) {
   }
 }
 
-void product(const ProductArgs<float>& args) {
-  switch (args.nr) {
-    case 1: return blocks<1>(args);
-    case 2: return blocks<2>(args);
-    default: return blocks<3>(args);
+void product(const ProductArgs<float>& all) {
+  ProductArgs<float> args = all;
+  for (; args.rows > 0; --args.rows) {
+    switch (args.nr) {
+      case 1: blocks<1>(args); break;
+      case 2: blocks<2>(args); break;
+      default: blocks<3>(args);
+    }
+    args.a += args.row_a;
+    for (int j = 0; j < args.nr; ++j) args.c[j] += args.row_c;
   }
 }
 

@@ -25,18 +25,61 @@ constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(Tag()));
 /// streams than the processor follows by itself. Beyond a row's end lies the next one's, which is packed next.
 constexpr std::int64_t kPrefetch = 64;
 
+/// The target's columns, from channel c on, of one row.
+class OneRow {
+ public:
+  OneRow(const PackArgs<float>& args, std::int64_t c) : next_(args.target + c), ld_(args.ld) {}
+  /// The next `kLanes` or fewer, to be asked for in turn.
+  HWY_INLINE float* column(int i) const { return next_ + i * ld_; }
+  HWY_INLINE void advance() { next_ += kLanes * ld_; }
+
+ private:
+  float* next_;
+  std::int64_t ld_;
+};
+
+/// The same of several rows.
+class SeveralRows {
+ public:
+  SeveralRows(const PackArgs<float>& args, std::int64_t c)
+      : next_(args.target + c),
+        ld_(args.ld),
+        skip_(args.row_stride - args.count * args.ld),
+        count_(args.count),
+        left_(count_) {}
+
+  HWY_INLINE float* column(int /*i*/) {
+    float* const result = next_;
+    next_ += ld_;
+    if (--left_ == 0) {
+      next_ += skip_;
+      left_ = count_;
+    }
+    return result;
+  }
+  HWY_INLINE void advance() {}
+
+ private:
+  float* next_;
+  std::int64_t ld_, skip_;
+  std::int64_t count_, left_;
+};
+
 /// Channels from `c` on, one element at a time.
 template <typename T>
 void pack_plain(const PackArgs<T>& args, std::int64_t c) {
   for (; c < args.padded_channels; ++c) {
     const T* source = args.source + c * args.channel_stride;
-    for (std::int64_t x = 0; x < args.count; ++x) args.target[x * args.ld + c] = c < args.channels ? source[x] : T{0};
+    for (std::int64_t row = 0; row < args.rows; ++row, source += args.count) {
+      T* const target = args.target + row * args.row_stride + c;
+      for (std::int64_t x = 0; x < args.count; ++x) target[x * args.ld] = c < args.channels ? source[x] : T{0};
+    }
   }
 }
 
 void pack_f64(const PackArgs<double>& args) { pack_plain(args, 0); }
 
-/// One to four channels that fill the columns.
+/// One to four channels that fill the columns of one row.
 template <int channels>
 void pack_dense(const PackArgs<float>& args) {
   std::int64_t x = 0;
@@ -60,11 +103,13 @@ void pack_dense(const PackArgs<float>& args) {
 
 /// At most a vector of channels, a square of channels x voxels at a time: with zeros up to a vector, or no more than they
 /// are.
-template <bool padded>
+template <bool padded, class Rows>
 void pack_square(const PackArgs<float>& args) {
   const Tag d;
-  for (std::int64_t x = 0; x < args.count; x += kLanes) {
-    const std::int64_t columns = std::min(kLanes, args.count - x);
+  Rows rows(args, 0);
+  const std::int64_t count = args.rows * args.count;
+  for (std::int64_t x = 0; x < count; x += kLanes) {
+    const std::int64_t columns = std::min(kLanes, count - x);
     V r[kLanes];
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; ++i) {
@@ -77,41 +122,32 @@ void pack_square(const PackArgs<float>& args) {
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; ++i) {
       if (i >= columns) continue;
-      float* const to = args.target + (x + i) * args.ld;
+      float* const to = rows.column(i);
       if constexpr (padded) {
         hn::StoreU(r[i], d, to);
       } else {
         store_first(r[i], d, to, args.channels);
       }
     }
+    rows.advance();
   }
 }
 
 /// A square of channels x voxels at a time. Of channels that are left over, a few go one by one, more of them with some that
 /// have gone before.
-void pack_f32(const PackArgs<float>& args) {
+template <class Rows>
+void pack_vectors(const PackArgs<float>& args) {
   const Tag d;
-  if (args.channels < kLanes && args.padded_channels == kLanes) return pack_square</*padded=*/true>(args);
-  if (args.ld == args.channels && args.padded_channels == args.channels) {
-    switch (args.channels) {
-      case 1: return pack_dense<1>(args);
-      case 2: return pack_dense<2>(args);
-      case 3: return pack_dense<3>(args);
-      case 4: return pack_dense<4>(args);
-      default: break;
-    }
-  }
-  if (CONVT3D_MASKED_MEMORY && args.channels < kLanes && args.channels > kLanes / 4 && args.padded_channels == args.channels)
-    return pack_square</*padded=*/false>(args);
   const std::int64_t left = args.channels % kLanes;
   const bool again = args.channels > kLanes && left >= 4;
   const std::int64_t packed = args.channels - (again ? 0 : left);
+  const std::int64_t count = args.rows * args.count;
   for (std::int64_t next = 0; next < packed; next += kLanes) {
     const std::int64_t c = std::min(next, packed - kLanes);
-    for (std::int64_t x = 0; x < args.count; x += kLanes) {
+    Rows rows(args, c);
+    for (std::int64_t x = 0; x < count; x += kLanes) {
       const float* source = args.source + c * args.channel_stride + x;
-      float* target = args.target + x * args.ld + c;
-      const std::int64_t columns = std::min(kLanes, args.count - x);
+      const std::int64_t columns = std::min(kLanes, count - x);
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i) hwy::Prefetch(source + i * args.channel_stride + kPrefetch);
       V r[kLanes];
@@ -120,19 +156,51 @@ void pack_f32(const PackArgs<float>& args) {
         for (int i = 0; i < kLanes; ++i) r[i] = hn::LoadU(d, source + i * args.channel_stride);
         transpose(d, r);
 #pragma GCC unroll 16
-        for (int i = 0; i < kLanes; ++i) hn::StoreU(r[i], d, target + i * args.ld);
+        for (int i = 0; i < kLanes; ++i) hn::StoreU(r[i], d, rows.column(i));
       } else {
 #pragma GCC unroll 16
         for (int i = 0; i < kLanes; ++i) r[i] = load_first(d, source + i * args.channel_stride, columns);
         transpose(d, r);
 #pragma GCC unroll 16
         for (int i = 0; i < kLanes; ++i) {
-          if (i < columns) hn::StoreU(r[i], d, target + i * args.ld);
+          if (i < columns) hn::StoreU(r[i], d, rows.column(i));
         }
       }
+      rows.advance();
     }
   }
   pack_plain(args, packed);
+}
+
+template <class Rows>
+void pack(const PackArgs<float>& args) {
+  if (args.channels < kLanes && args.padded_channels == kLanes) return pack_square</*padded=*/true, Rows>(args);
+  if (CONVT3D_MASKED_MEMORY && args.channels < kLanes && args.channels > kLanes / 4 && args.padded_channels == args.channels)
+    return pack_square</*padded=*/false, Rows>(args);
+  pack_vectors<Rows>(args);
+}
+
+void pack_rows_dense(PackArgs<float> args) {
+  for (; args.rows > 0; --args.rows, args.source += args.count, args.target += args.row_stride) {
+    switch (args.channels) {
+      case 1: pack_dense<1>(args); break;
+      case 2: pack_dense<2>(args); break;
+      case 3: pack_dense<3>(args); break;
+      default: pack_dense<4>(args);
+    }
+  }
+}
+
+void pack_f32(const PackArgs<float>& args) {
+  if (args.rows > 1 && args.row_stride == args.count * args.ld) {
+    PackArgs<float> row = args;
+    row.count *= row.rows;
+    row.rows = 1;
+    return pack_f32(row);
+  }
+  if (args.ld == args.channels && args.padded_channels == args.channels && args.channels <= 4) return pack_rows_dense(args);
+  if (args.rows == 1) return pack<OneRow>(args);
+  pack<SeveralRows>(args);
 }
 
 template <typename T>
