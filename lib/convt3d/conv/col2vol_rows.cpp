@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "convt3d/base/checked.hpp"
@@ -219,22 +220,33 @@ class Col2VolRows final : public Prepared {
     }
   }
 
-  /// These products to the rows of outputs that they are parts of.
+  /// These products to the rows of outputs that they are parts of: to those of all channels at once, or to as many of one
+  /// channel as are made alike, whichever are more.
   void add(const Rows& rows, const Scratch& scratch) const {
     const Col2VolRowsTiling& t = tiling_;
     const auto& [d, h, w] = t.axes;
-    for (const RowSum& sum : sums_.of_block(rows.ih)) {
-      for (std::int64_t td = rows.first_tap; td < rows.end_tap; ++td) {
-        add_rows_({.sources = scratch.products + td * t.tap_columns() * t.pitch(),
-                   .source_step = t.channel_columns() * t.pitch(),
-                   .rows = sums_.rows(sum),
-                   .count = sum.count,
-                   .lowest = sum.lowest,
-                   .highest = sum.highest,
-                   .length = w.input,
-                   .target = row_of(d.output_of(rows.id, td), 0, sum.oh, scratch) + sum.residue * t.line(),
-                   .target_step = h.output * t.row(),
-                   .targets = t.co});
+    for (std::int64_t td = rows.first_tap; td < rows.end_tap; ++td) {
+      const T* const products = scratch.products + td * t.tap_columns() * t.pitch();
+      T* const plane = row_of(d.output_of(rows.id, td), 0, 0, scratch);
+      const std::int64_t channel_products = t.channel_columns() * t.pitch(), channel_outputs = h.output * t.row();
+      for (const RowSum& sum : sums_.of_block(rows.ih)) {
+        kernels::AddRowsArgs<T> args{.sources = products,
+                                     .source_step = w.input,
+                                     .rows = sums_.rows(sum),
+                                     .count = sum.count,
+                                     .lowest = sum.lowest,
+                                     .highest = sum.highest,
+                                     .length = w.input,
+                                     .target = plane + sum.oh * t.row() + sum.residue * t.line(),
+                                     .target_step = h.stride * t.row(),
+                                     .targets = sum.rows_of_outputs};
+        std::int64_t others = t.co, next_source = channel_products, next_target = channel_outputs;
+        if (others > args.targets) {
+          std::swap(others, args.targets);
+          std::swap(next_source, args.source_step);
+          std::swap(next_target, args.target_step);
+        }
+        for (std::int64_t i = 0; i < others; ++i, args.sources += next_source, args.target += next_target) add_rows_(args);
       }
     }
   }
@@ -277,8 +289,9 @@ class Col2VolRows final : public Prepared {
                     h.output * w.output;
     for (std::int64_t co = 0; co < t.co; ++co) {
       T* row = target + co * args.output_box.extent().d * h.output * w.output;
+      const T* const plane = row_of(od, co, 0, scratch);
       for (std::int64_t oh = 0; oh < h.output; ++oh, row += w.output) {
-        const T* const from = row_of(od, co, oh, scratch);
+        const T* const from = plane + oh * t.row();
         if (w.stride == 1) {
           copy_row_(from + w.padding, row, w.output);
         } else {

@@ -9,12 +9,13 @@
 
 namespace convt3d {
 
-/// What the products of a block of rows add to one row of outputs: to those whose places along w are equal modulo the
-/// stride.
+/// What the products of a block of rows add to one row of outputs, to those whose places along w are equal modulo the
+/// stride; and what the rows of products one voxel of h behind add to the row of outputs a stride behind, and so on.
 struct RowSum {
   std::int64_t oh = 0, residue = 0;
+  std::int64_t rows_of_outputs = 1;
   std::int64_t lowest = 0, highest = 0;  ///< shifts of the rows added
-  std::int64_t first = 0, count = 0;     ///< among RowSums::rows
+  std::int64_t first = 0, count = 0;     ///< among RowSums::rows, of the first row of outputs
 };
 
 /// The sums of col2vol_rows, which are those of every plane.

@@ -48,8 +48,11 @@ double col2vol_rows_seconds(const Col2VolRowsTiling& t, const Query& query) {
   const double whole = real((w.input - beyond) / t.lanes), part = real(ceil_div(w.input, t.lanes)) + 1 - whole;
   const double rows = real(ceil_div(h.input, t.block_h)) * real(std::min(h.output, (t.block_h - 1) * h.stride + h.reach())) *
                       real(std::min(w.stride, w.kernel));
-  const double at_once = real(std::min<std::int64_t>(t.co, 4)), calls = real(ceil_div(t.co, 4));
-  const double adding = d.pairs() * (rows * (20 * calls + 10 * real(t.co)) +
+  const std::int64_t alike = std::max<std::int64_t>(1, t.block_h - (h.reach() - 1) / h.stride);  // rows of outputs
+  const std::int64_t targets = std::max(t.co, alike);                                            // of a call
+  const double at_once = real(std::min<std::int64_t>(targets, 4));
+  const double calls = rows * real(t.co) / real(targets) * real(ceil_div(targets, 4));
+  const double adding = d.pairs() * (20 * calls + 10 * rows * real(t.co) +
                                      real(t.co) * h.pairs() * real(w.kernel) * (1.3 * whole + (2.5 + 3.5 / at_once) * part));
 
   const double outputs = real(d.output * h.output * t.co);
@@ -59,7 +62,7 @@ double col2vol_rows_seconds(const Col2VolRowsTiling& t, const Query& query) {
 
   const double volumes = real(std::max<std::int64_t>(1, query.problem.n) * query.problem.groups), blocks = real(t.blocks_d);
   constexpr double kTask = 3000, kMargin = 1.2;
-  const double start = t.one_tap() ? 5e-6 : 9e-6;
+  const double start = t.one_tap() ? 4e-6 : 6e-6;
   const double scratch = real(t.scratch_size()) * sizeof(T), l2 = real(query.machine.l2_bytes);
   const double summing = t.one_tap() ? taking_turns : adding + storing;
   const double computing = products + summing * std::max(1.0, scratch / (0.7 * l2));

@@ -183,12 +183,16 @@ double few_channel_seconds(const FewChannelTiling& t, const Query& query) {
   // Whole rows are copied a plane at a time.
   const bool joins_rows = t.pitch == p.input.w && t.axes[2].shifts() == 1;
   const double packing = real(packed) * (17 / real(joins_rows ? t.panel_h : 1) + 5 * real(t.pitch) / real(t.lanes));
-  const double stored = 4 * real(p.n * p.co * p.output.d * p.output.h);
   // What memory adds, in cycles an element.
-  const auto moved = [&](std::int64_t elements, double each) {
-    const bool exceeds = elements * static_cast<std::int64_t>(sizeof(T)) > 16 * query.machine.l2_bytes;
-    return exceeds ? each * real(elements) * sizeof(T) / 4 : 0.0;
+  const auto exceeds = [&](std::int64_t elements) {
+    return elements * static_cast<std::int64_t>(sizeof(T)) > 16 * query.machine.l2_bytes;
   };
+  const auto moved = [&](std::int64_t elements, double each) {
+    return exceeds(elements) ? each * real(elements) * sizeof(T) / 4 : 0.0;
+  };
+  // Rows that are less than a line are put together before they go past the caches.
+  const bool in_parts = p.output.w * static_cast<std::int64_t>(sizeof(T)) < 64;
+  const double stored = (!in_parts ? 4 : exceeds(output_size(p)) ? 26 : 8) * real(p.n * p.co * p.output.d * p.output.h);
   const double memory = moved(output_size(p), 0.4) + moved(input_size(p), 0.9);
   // Many channels that are read where they lie are hopped between, as no prefetcher expects.
   const bool hops = !packs && t.ci > 64 && input_size(p) * static_cast<std::int64_t>(sizeof(T)) > query.machine.l2_bytes / 2;
