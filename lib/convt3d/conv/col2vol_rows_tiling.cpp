@@ -52,17 +52,17 @@ double col2vol_rows_seconds(const Col2VolRowsTiling& t, const Query& query) {
   const std::int64_t targets = std::max(t.co, alike);                                            // of a call
   const double at_once = real(std::min<std::int64_t>(targets, 4));
   const double calls = rows * real(t.co) / real(targets) * real(ceil_div(targets, 4));
-  const double adding = d.pairs() * (20 * calls + 10 * rows * real(t.co) +
-                                     real(t.co) * h.pairs() * real(w.kernel) * (1.3 * whole + (2.5 + 3.5 / at_once) * part));
+  const double adding = d.pairs() * (20 * calls + 5 * rows * real(t.co) +
+                                     real(t.co) * h.pairs() * real(w.kernel) * (2.2 * whole + (1.2 + 2 / at_once) * part));
 
   const double outputs = real(d.output * h.output * t.co);
   const double taking_turns = outputs * (45 + real(w.output) * (w.stride > 2 ? 1.5 : 0.3));
-  const double storing = outputs * (30 + 1.5 * real(t.row()) / real(t.lanes) +
+  const double storing = outputs * (20 + 1.5 * real(t.row()) / real(t.lanes) +
                                     (w.stride == 1 ? 2.5 * real(ceil_div(w.output, t.lanes)) : 1.6 * real(w.output)));
 
   const double volumes = real(std::max<std::int64_t>(1, query.problem.n) * query.problem.groups), blocks = real(t.blocks_d);
-  constexpr double kTask = 3000, kMargin = 1.2;
-  const double start = t.one_tap() ? 4e-6 : 6e-6;
+  constexpr double kTask = 1500, kMargin = 1.3;
+  const double start = t.one_tap() ? 3e-6 : 4e-6;
   const double scratch = real(t.scratch_size()) * sizeof(T), l2 = real(query.machine.l2_bytes);
   const double summing = t.one_tap() ? taking_turns : adding + storing;
   const double computing = products + summing * std::max(1.0, scratch / (0.7 * l2));
