@@ -40,6 +40,11 @@ GemmTiling gemm_tiling(const Query& query) {
 
   t.chunks = ceil_div(t.ci, kMostRowTerms);
 
+  // Two results or three pass through the first cache too often, but where reading takes still longer.
+  const std::int64_t bytes = input_size(p) * static_cast<std::int64_t>(sizeof(T));
+  t.long_rows = !t.gaps && t.chunks == 1 && t.co <= kernels::kMostLongRows &&
+                (t.co == 1 || bytes <= query.machine.l2_bytes || from_memory(bytes, query));
+
   // A block's weights keep to half of L2, its results to a quarter.
   const std::int64_t half = query.machine.l2_bytes / 2 / static_cast<std::int64_t>(sizeof(T));
   const auto sets = static_cast<std::int64_t>(t.sets.size());
@@ -49,15 +54,12 @@ GemmTiling gemm_tiling(const Query& query) {
   t.channels_of_block = std::min(t.co, t.sets_of_block * most);
   const std::int64_t most_cells = std::clamp<std::int64_t>(half / 2 / t.channels_of_block, 4 * t.strip, 4096);
   const std::int64_t others = std::max<std::int64_t>(1, p.n) * p.groups * t.blocks;
-  const std::int64_t wanted = query.threads == 1 ? 1 : ceil_div(4 * query.threads, others);
+  const std::int64_t of_thread = t.long_rows ? 2 : 4;  // shorter rows are read more slowly
+  const std::int64_t wanted = query.threads == 1 ? 1 : ceil_div(of_thread * query.threads, others);
   std::int64_t pieces = std::max(ceil_div(cells, most_cells), std::min(wanted, ceil_div(cells, 4 * t.strip)));
   if (pieces > 1 && others % query.threads != 0) pieces = round_up(pieces, query.threads);  // as many for each thread
   t.unit = t.gaps ? p.input.w : t.strip;
   t.piece = round_up(ceil_div(cells, pieces), t.unit);
-  // Two results or three pass through the first cache too often, but where reading takes still longer.
-  const std::int64_t bytes = input_size(p) * static_cast<std::int64_t>(sizeof(T));
-  t.long_rows = !t.gaps && t.chunks == 1 && t.co <= kernels::kMostLongRows &&
-                (t.co == 1 || bytes <= query.machine.l2_bytes || from_memory(bytes, query));
   return t;
 }
 
