@@ -69,18 +69,21 @@ void micro_kernel(const RowProductArgs<T>& args) {
       }
     }
   }
+  // Copies, for what is stored might be the arguments for all the compiler knows.
+  const auto each = [target = args.target, target_stride = args.target_stride](const auto& function) HWY_ATTR {
 #pragma GCC unroll 16
-  for (int p = 0; p < columns; ++p) {
-    T* const target = args.target + p * args.target_stride;
+    for (int p = 0; p < columns; ++p) {
 #pragma GCC unroll 16
-    for (int v = 0; v < nv; ++v) {
-      if (args.init == nullptr) acc[p][v] = hn::Add(acc[p][v], hn::LoadU(d, target + v * kLanes));
-      if (args.stream) {
-        hn::Stream(acc[p][v], d, target + v * kLanes);
-      } else {
-        hn::StoreU(acc[p][v], d, target + v * kLanes);
-      }
+      for (int v = 0; v < nv; ++v) function(p, v, target + p * target_stride + v * kLanes);
     }
+  };
+  if (args.init == nullptr) {
+    each([&](int p, int v, const T* from) HWY_ATTR { acc[p][v] = hn::Add(acc[p][v], hn::LoadU(d, from)); });
+  }
+  if (args.stream) {
+    each([&](int p, int v, T* to) HWY_ATTR { hn::Stream(acc[p][v], d, to); });
+  } else {
+    each([&](int p, int v, T* to) HWY_ATTR { hn::StoreU(acc[p][v], d, to); });
   }
 }
 
