@@ -82,6 +82,18 @@ TEST(Col2VolRows, RefusesWhatItCannotAddUpInTheCacheOrWithinTheErrorBound) {
             too_large);
 }
 
+/// Of the residues of a stride that exceeds the output by far, those without an output are not looked for.
+TEST(Col2VolRows, TakesStridesFarBeyondTheOutput) {
+  const NamedProblem named{
+      "far",
+      {.in_channels = 8, .out_channels = 1, .kernel_size = {1, 2, 3}, .stride = {1, std::int64_t{1} << 50, 1}},
+      {2, 1, 9}};
+  const Problem problem = problem_of(named);
+  const Arrays<float> arrays = normal_arrays<float>(problem, 3);
+  const std::vector<float> output = run(problem, arrays, {convt3d::available_isas().back(), "col2vol_rows"}, 2);
+  EXPECT_LE(deviation(output, run_reference(reference_layer(named), arrays)).relative_l2, kAllowed<float>.relative_l2);
+}
+
 class Col2VolBlocks : public ProblemSweep {};
 
 /// Blocks of rows and of parts of rows, several chunks of channels, blocks of planes that begin and end within sets of

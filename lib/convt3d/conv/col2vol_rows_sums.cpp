@@ -47,7 +47,7 @@ void for_each_sum(const Col2VolRowsTiling& t, const Add& add, const EndBlock& en
     const std::int64_t end = std::min(begin + t.block_h, h.input);
     const std::int64_t first_oh = std::max<std::int64_t>(0, h.output_of(begin, 0));
     const std::int64_t end_oh = std::min(h.output_of(end - 1, h.kernel - 1) + 1, h.output);
-    for (std::int64_t residue_h = 0; residue_h < h.stride; ++residue_h) {
+    for (std::int64_t residue_h = 0; residue_h < std::min(h.stride, end_oh - first_oh); ++residue_h) {
       for (std::int64_t residue = 0; residue < w.stride; ++residue) {
         const std::vector<TapW>& taps = taps_w[static_cast<std::size_t>(residue)];
         if (taps.empty()) continue;

@@ -5,6 +5,8 @@
 // mr positions times nr vectors stay in registers over the whole reduction; each step loads nr vectors of b, broadcasts mr
 // numbers of a, and does mr*nr fused multiply-adds. Registers: mr*nr accumulators + nr weights + 1 broadcast.
 //
+// Rows of few positions are taken several at once: mr is then of all of them.
+//
 // Few positions of one vector are fewer sums than the multiply-add's latency takes to hide: on request even and odd k are
 // summed apart, where registers suffice.
 //
