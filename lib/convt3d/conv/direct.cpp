@@ -242,7 +242,7 @@ class Direct final : public Prepared {
     std::optional<std::array<TapRange, 2>> listed;
     for (std::int64_t qd = 0; qd < rows_d; ++qd) {
       const TapRange range_d = inside_taps(d, (block.begin.d + qd) * t.axes[0].stride, problem_.input.d);
-      for (const AlikePositions& alike : t.axes[1].alike[f[1]]) {
+      for (const AlikePositions& alike : t.alike_h[f[1]]) {
         const std::int64_t first = std::max(alike.begin, block.begin.h), end = std::min(alike.end, block.end.h);
         if (first >= end) continue;
         if (const std::array ranges = {range_d, alike.taps}; listed != ranges) {

@@ -100,7 +100,7 @@ void CroppedProducts<T>::multiply(const DirectBlock& block, const std::array<std
     }
     args.taps = taps.data();
     args.tap_count = static_cast<std::int64_t>(taps.size());
-    for (const AlikePositions& alike : t.axes[1].alike[f[1]]) {
+    for (const AlikePositions& alike : t.alike_h[f[1]]) {
       const TapRange& inside_h = alike.taps;
       const std::int64_t end_h = std::min(alike.end, block.end.h);
       args.k = (inside_h.end - inside_h.begin) * t.ci;

@@ -60,7 +60,7 @@ std::int64_t phases_with_taps(const Problem& p, int axis) { return std::min(p.st
 /// Of a block of so many columns where all taps reach it. What a call of the product costs, which also loads, adds and
 /// stores, was measured.
 RowCycles row_cycles(const DirectTiling& t, const Problem& p, std::int64_t columns, bool wide) {
-  const std::int64_t rows = t.axes[1].tap_step == 1 ? t.axes[1].most_alike() : 1;
+  const std::int64_t rows = t.axes[1].tap_step == 1 ? t.most_alike() : 1;
   const auto real = [](std::int64_t value) { return static_cast<double>(value); };
   constexpr double kSum = 4;
   const double call = 100 + kTap * real(p.kernel.d) / real(phases_with_taps(p, 0));
@@ -90,7 +90,7 @@ bool pays_to_crop(const DirectTiling& t, const Problem& p, bool wide) {
   const RowCycles row = row_cycles(t, p, columns, wide);
   const double cropped =
       taps * real(t.ci) * inside * row.term + real(phases_with_taps(p, 0) * phases_with_taps(p, 1)) * row.calls;
-  const double tap = real(t.ci) * term_cycles(t, t.axes[1].most_alike(), columns, wide) + kTap * real(t.chunks);
+  const double tap = real(t.ci) * term_cycles(t, t.most_alike(), columns, wide) + kTap * real(t.chunks);
   return cropped < 0.95 * taps * real(p.kernel.w) * inside * tap;
 }
 
@@ -98,7 +98,6 @@ bool pays_to_crop(const DirectTiling& t, const Problem& p, bool wide) {
 
 DirectAxis direct_axis(const Problem& problem, int axis) {
   DirectAxis result{.phases = axis_phases(problem, axis),
-                    .alike = {},
                     .positions = 0,
                     .lowest = 0,
                     .highest = 0,
@@ -107,7 +106,6 @@ DirectAxis direct_axis(const Problem& problem, int axis) {
                     .inside = inside_share(problem, axis)};
   bool first = true;
   for (const AxisPhase& phase : result.phases) {
-    result.alike.push_back(alike_positions(phase, result.stride, problem.input[axis]));
     result.positions = std::max(result.positions, phase.count);
     if (phase.taps.size() > 1) result.tap_step = phase.taps[0].offset - phase.taps[1].offset;
     for (const Tap& tap : phase.taps) {
@@ -127,9 +125,9 @@ bool DirectAxis::reads(std::int64_t i) const {
   });
 }
 
-std::int64_t DirectAxis::most_alike() const {
+std::int64_t DirectTiling::most_alike() const {
   std::int64_t most = 1;
-  for (const std::vector<AlikePositions>& of_phase : alike) {
+  for (const std::vector<AlikePositions>& of_phase : alike_h) {
     for (const AlikePositions& run : of_phase) most = std::max(most, run.end - run.begin);
   }
   return most;
@@ -172,7 +170,7 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   } else {
     constexpr double kStart = 15;  // of a product, and of each block of positions in it
     const bool wide = is_wide(query.machine.isa);
-    const std::int64_t columns = t.block.w, alike = std::min(t.block.h, t.axes[1].most_alike());
+    const std::int64_t columns = t.block.w, alike = std::min(t.block.h, t.most_alike());
     const double blocks = real(ceil_div(columns, wide ? 14 : 6)) / real(std::min(alike, rows_at_once(columns, t.nr, wide)));
     products = rows * (terms * real(p.kernel.w) * term_cycles(t, alike, columns, wide) +
                        kStart * real(phases * phases_with_taps(p, 2) * t.chunks) * (1 / real(alike) + blocks));
@@ -262,6 +260,7 @@ DirectTiling direct_tiling(const Query& query) {
   const Problem& p = query.problem;
   DirectTiling t;
   for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = direct_axis(p, axis);
+  for (const AxisPhase& phase : t.axes[1].phases) t.alike_h.push_back(alike_positions(phase, p.input_stride.h, p.input.h));
   t.lanes = kernels::lanes<T>(query.machine.isa);
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;

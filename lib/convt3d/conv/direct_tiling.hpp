@@ -15,9 +15,8 @@ namespace convt3d {
 /// The phases of one axis and what a block of them reads.
 struct DirectAxis {
   std::vector<AxisPhase> phases;
-  std::vector<std::vector<AlikePositions>> alike;  ///< of each phase
-  std::int64_t positions = 0;                      ///< the largest count of a phase
-  std::int64_t lowest = 0;                         ///< least and greatest tap offset of all phases
+  std::int64_t positions = 0;  ///< the largest count of a phase
+  std::int64_t lowest = 0;     ///< least and greatest tap offset of all phases
   std::int64_t highest = 0;
   std::int64_t stride = 1;    ///< inputs from one position to the next
   std::int64_t tap_step = 1;  ///< inputs from a tap of a phase to the one before
@@ -28,8 +27,6 @@ struct DirectAxis {
   std::int64_t span(std::int64_t count) const { return (count - 1) * stride + 1 + halo(); }
   /// Whether any position reads input lowest + i: not so where the stride passes over more than the taps cover.
   bool reads(std::int64_t i) const;
-  /// Most positions side by side that have the same taps inside the volume.
-  std::int64_t most_alike() const;
 };
 
 /// Axis 0 is d, 1 is h, 2 is w.
@@ -46,6 +43,7 @@ struct RowCycles {
 
 struct DirectTiling {
   std::array<DirectAxis, 3> axes;
+  std::vector<std::vector<AlikePositions>> alike_h;  ///< of each phase along h: rows that are one product
   std::int64_t lanes = 1;
   std::int64_t ci = 1;      ///< per group
   std::int64_t co = 1;      ///< per group
@@ -61,6 +59,9 @@ struct DirectTiling {
   std::int64_t splits = 1;  ///< tasks that share a block, each with its own chunks
   std::int64_t panel_size = 0;
   std::int64_t staging_size = 0;  ///< in elements
+
+  /// Most rows side by side that have the same taps inside the volume.
+  std::int64_t most_alike() const;
 
   /// Where row i of a plane of the panel stands with `crop`: those that the taps of a phase read are side by side.
   std::int64_t slot(std::int64_t i) const {

@@ -58,16 +58,19 @@ TapRange inside_taps(const AxisPhase& phase, std::int64_t zero, std::int64_t inp
 
 // Where a tap's input comes to lie inside, or no longer does.
 std::vector<AlikePositions> alike_positions(const AxisPhase& phase, std::int64_t input_stride, std::int64_t input) {
-  std::vector<std::int64_t> cuts = {0, phase.count};
+  std::vector<std::int64_t> cuts;
+  cuts.reserve(2 * phase.taps.size() + 2);
+  cuts.insert(cuts.end(), {0, phase.count});
   for (const Tap& tap : phase.taps) {
     const InsidePositions inside = inside_positions(phase, tap, input_stride, input);
     cuts.insert(cuts.end(), {inside.begin, inside.end});
   }
   std::sort(cuts.begin(), cuts.end());
+  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
   std::vector<AlikePositions> alike;
-  for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
-    if (cuts[i] < cuts[i + 1]) alike.push_back({cuts[i], cuts[i + 1], inside_taps(phase, cuts[i] * input_stride, input)});
-  }
+  alike.reserve(cuts.size() - 1);
+  for (std::size_t i = 0; i + 1 < cuts.size(); ++i)
+    alike.push_back({cuts[i], cuts[i + 1], inside_taps(phase, cuts[i] * input_stride, input)});
   return alike;
 }
 
