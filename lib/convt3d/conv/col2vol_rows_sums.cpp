@@ -1,7 +1,6 @@
 #include "convt3d/conv/col2vol_rows_sums.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "convt3d/base/checked.hpp"
 
@@ -36,47 +35,56 @@ void list_rows(const Col2VolRowsTiling& t, std::int64_t begin, std::int64_t end,
   }
 }
 
+/// Whether `rows` are those that a sum of so many rows of outputs, of which the first gets `first_rows`, goes on with.
+bool goes_on(const std::vector<ShiftedRow>& rows, const std::vector<ShiftedRow>& first_rows, std::int64_t rows_of_outputs,
+             std::int64_t width) {
+  return std::equal(rows.begin(), rows.end(), first_rows.begin(), first_rows.end(),
+                    [&](const ShiftedRow& row, const ShiftedRow& of_first) {
+                      return row.shift == of_first.shift && row.source == of_first.source + rows_of_outputs * width;
+                    });
+}
+
+/// add(sum, rows) for each sum of a block, voxels of h [begin, end), to rows of outputs that are equal modulo h's stride,
+/// [first_oh, end_oh), by taps along w of one residue.
+template <typename Add>
+void for_each_sum_of(const Col2VolRowsTiling& t, std::int64_t begin, std::int64_t end, std::int64_t first_oh,
+                     std::int64_t end_oh, std::int64_t residue, const std::vector<TapW>& taps, const Add& add) {
+  std::vector<ShiftedRow> first_rows, rows;
+  RowSum sum{.oh = first_oh, .residue = residue, .lowest = taps.front().place, .highest = taps.back().place};
+  const auto end_sum = [&] {
+    sum.count = std::ssize(first_rows);
+    if (sum.count > 0) add(sum, first_rows);
+  };
+  list_rows(t, begin, end, first_oh, taps, first_rows);
+  for (std::int64_t oh = first_oh; end_oh - oh > t.axes[1].stride;) {
+    oh += t.axes[1].stride;
+    list_rows(t, begin, end, oh, taps, rows);
+    if (goes_on(rows, first_rows, sum.rows_of_outputs, t.axes[2].input)) {
+      ++sum.rows_of_outputs;
+      continue;
+    }
+    end_sum();
+    sum.oh = oh;
+    sum.rows_of_outputs = 1;
+    first_rows.swap(rows);
+  }
+  end_sum();
+}
+
 /// add(sum, rows) for each sum of the blocks in turn, and end_block() after each block.
 template <typename Add, typename EndBlock>
 void for_each_sum(const Col2VolRowsTiling& t, const Add& add, const EndBlock& end_block) {
   if (t.one_tap()) return;  // nothing is added up
-  const ScatterAxis &h = t.axes[1], &w = t.axes[2];
-  const std::vector<std::vector<TapW>> taps_w = taps_of_residues(w);
-  std::vector<ShiftedRow> first_rows, rows;
+  const ScatterAxis& h = t.axes[1];
+  const std::vector<std::vector<TapW>> taps_w = taps_of_residues(t.axes[2]);
   for (std::int64_t begin = 0; begin < h.input; begin += t.block_h) {
     const std::int64_t end = std::min(begin + t.block_h, h.input);
     const std::int64_t first_oh = std::max<std::int64_t>(0, h.output_of(begin, 0));
     const std::int64_t end_oh = std::min(h.output_of(end - 1, h.kernel - 1) + 1, h.output);
-    for (std::int64_t residue_h = 0; residue_h < std::min(h.stride, end_oh - first_oh); ++residue_h) {
-      for (std::int64_t residue = 0; residue < w.stride; ++residue) {
+    for (std::int64_t oh = first_oh; oh < first_oh + std::min(h.stride, end_oh - first_oh); ++oh) {
+      for (std::int64_t residue = 0; residue < t.axes[2].stride; ++residue) {
         const std::vector<TapW>& taps = taps_w[static_cast<std::size_t>(residue)];
-        if (taps.empty()) continue;
-        std::optional<RowSum> sum;
-        const auto goes_on = [&] {
-          return rows.size() == first_rows.size() &&
-                 std::equal(
-                     rows.begin(), rows.end(), first_rows.begin(), [&](const ShiftedRow& row, const ShiftedRow& of_first) {
-                       return row.shift == of_first.shift && row.source == of_first.source + sum->rows_of_outputs * w.input;
-                     });
-        };
-        const auto end_sum = [&] {
-          if (sum && sum->count > 0) add(*sum, first_rows);
-        };
-        for (std::int64_t oh = first_oh + residue_h; oh < end_oh; oh += h.stride) {
-          list_rows(t, begin, end, oh, taps, rows);
-          if (sum && goes_on()) {
-            ++sum->rows_of_outputs;
-            continue;
-          }
-          end_sum();
-          sum = RowSum{.oh = oh,
-                       .residue = residue,
-                       .lowest = taps.front().place,
-                       .highest = taps.back().place,
-                       .count = std::ssize(rows)};
-          first_rows.swap(rows);
-        }
-        end_sum();
+        if (!taps.empty()) for_each_sum_of(t, begin, end, oh, end_oh, residue, taps, add);
       }
     }
     end_block();

@@ -203,7 +203,8 @@ class Direct final : public Prepared {
         const std::int64_t row = (offset(0, td) - t.axes[0].lowest) * t.panel.h + offset(1, th) - t.axes[1].lowest;
         for (std::int64_t tw = taps_w - 1; tw >= 0; tw -= run) {  // from the lowest offset on
           const std::int64_t before = (td * taps_h + th) * taps_w + taps_w - 1 - tw;
-          taps.push_back({row * t.panel.w * t.ld + (offset(2, tw) - t.axes[2].lowest) * t.ld, before / run * run_weights});
+          const std::int64_t column = row * t.panel.w + offset(2, tw) - t.axes[2].lowest;
+          taps.push_back({column * t.ld, before / run * run_weights});
         }
       }
     }

@@ -44,6 +44,11 @@ bool has_one_tap(const DirectAxis& axis) {
 /// Cycles until a tap's loop over its terms runs at full speed.
 constexpr double kTap = 10;
 
+/// Rows of so many positions that a product of nr vectors takes at once.
+std::int64_t rows_at_once(std::int64_t positions, std::int64_t nr, bool wide, bool apart = false) {
+  return kernels::product_rows(positions, kernels::product_positions(static_cast<int>(nr), wide, apart));
+}
+
 /// Estimated cycles of a product over so many rows of positions, for each row and term of its sums, over all output
 /// channels.
 double term_cycles(const DirectTiling& t, std::int64_t rows, std::int64_t positions, bool wide, bool apart = false) {
@@ -60,7 +65,7 @@ std::int64_t phases_with_taps(const Problem& p, int axis) { return std::min(p.st
 /// Of a block of so many columns where all taps reach it. What a call of the product costs, which also loads, adds and
 /// stores, was measured.
 RowCycles row_cycles(const DirectTiling& t, const Problem& p, std::int64_t columns, bool wide) {
-  const std::int64_t rows = t.axes[1].tap_step == 1 ? t.most_alike() : 1;
+  const std::int64_t rows = t.axes[1].tap_step == 1 ? t.most_alike : 1;
   const auto real = [](std::int64_t value) { return static_cast<double>(value); };
   constexpr double kSum = 4;
   const double call = 100 + kTap * real(p.kernel.d) / real(phases_with_taps(p, 0));
@@ -90,7 +95,7 @@ bool pays_to_crop(const DirectTiling& t, const Problem& p, bool wide) {
   const RowCycles row = row_cycles(t, p, columns, wide);
   const double cropped =
       taps * real(t.ci) * inside * row.term + real(phases_with_taps(p, 0) * phases_with_taps(p, 1)) * row.calls;
-  const double tap = real(t.ci) * term_cycles(t, t.most_alike(), columns, wide) + kTap * real(t.chunks);
+  const double tap = real(t.ci) * term_cycles(t, t.most_alike, columns, wide) + kTap * real(t.chunks);
   return cropped < 0.95 * taps * real(p.kernel.w) * inside * tap;
 }
 
@@ -123,14 +128,6 @@ bool DirectAxis::reads(std::int64_t i) const {
     return std::any_of(phase.taps.begin(), phase.taps.end(),
                        [&](const Tap& tap) { return (i + lowest - tap.offset) % stride == 0; });
   });
-}
-
-std::int64_t DirectTiling::most_alike() const {
-  std::int64_t most = 1;
-  for (const std::vector<AlikePositions>& of_phase : alike_h) {
-    for (const AlikePositions& run : of_phase) most = std::max(most, run.end - run.begin);
-  }
-  return most;
 }
 
 namespace {
@@ -170,7 +167,7 @@ double direct_seconds(const DirectTiling& t, const Query& query) {
   } else {
     constexpr double kStart = 15;  // of a product, and of each block of positions in it
     const bool wide = is_wide(query.machine.isa);
-    const std::int64_t columns = t.block.w, alike = std::min(t.block.h, t.most_alike());
+    const std::int64_t columns = t.block.w, alike = std::min(t.block.h, t.most_alike);
     const double blocks = real(ceil_div(columns, wide ? 14 : 6)) / real(std::min(alike, rows_at_once(columns, t.nr, wide)));
     products = rows * (terms * real(p.kernel.w) * term_cycles(t, alike, columns, wide) +
                        kStart * real(phases * phases_with_taps(p, 2) * t.chunks) * (1 / real(alike) + blocks));
@@ -260,7 +257,10 @@ DirectTiling direct_tiling(const Query& query) {
   const Problem& p = query.problem;
   DirectTiling t;
   for (int axis = 0; axis < 3; ++axis) t.axes[static_cast<std::size_t>(axis)] = direct_axis(p, axis);
-  for (const AxisPhase& phase : t.axes[1].phases) t.alike_h.push_back(alike_positions(phase, p.input_stride.h, p.input.h));
+  for (const AxisPhase& phase : t.axes[1].phases) {
+    t.alike_h.push_back(alike_positions(phase, p.input_stride.h, p.input.h));
+    for (const AlikePositions& rows : t.alike_h.back()) t.most_alike = std::max(t.most_alike, rows.end - rows.begin);
+  }
   t.lanes = kernels::lanes<T>(query.machine.isa);
   t.ci = p.ci / p.groups;
   t.co = p.co / p.groups;

@@ -44,6 +44,7 @@ struct RowCycles {
 struct DirectTiling {
   std::array<DirectAxis, 3> axes;
   std::vector<std::vector<AlikePositions>> alike_h;  ///< of each phase along h: rows that are one product
+  std::int64_t most_alike = 1;                       ///< rows of one of them
   std::int64_t lanes = 1;
   std::int64_t ci = 1;      ///< per group
   std::int64_t co = 1;      ///< per group
@@ -59,9 +60,6 @@ struct DirectTiling {
   std::int64_t splits = 1;  ///< tasks that share a block, each with its own chunks
   std::int64_t panel_size = 0;
   std::int64_t staging_size = 0;  ///< in elements
-
-  /// Most rows side by side that have the same taps inside the volume.
-  std::int64_t most_alike() const;
 
   /// Where row i of a plane of the panel stands with `crop`: those that the taps of a phase read are side by side.
   std::int64_t slot(std::int64_t i) const {

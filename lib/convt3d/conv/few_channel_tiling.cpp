@@ -192,7 +192,8 @@ double few_channel_seconds(const FewChannelTiling& t, const Query& query) {
   };
   // Rows that are less than a line are put together before they go past the caches.
   const bool in_parts = p.output.w * static_cast<std::int64_t>(sizeof(T)) < 64;
-  const double stored = (!in_parts ? 4 : exceeds(output_size(p)) ? 26 : 8) * real(p.n * p.co * p.output.d * p.output.h);
+  const double part_of_line = exceeds(output_size(p)) ? 26 : 8;
+  const double stored = (in_parts ? part_of_line : 4) * real(p.n * p.co * p.output.d * p.output.h);
   const double memory = moved(output_size(p), 0.4) + moved(input_size(p), 0.9);
   // Many channels that are read where they lie are hopped between, as no prefetcher expects.
   const bool hops = !packs && t.ci > 64 && input_size(p) * static_cast<std::int64_t>(sizeof(T)) > query.machine.l2_bytes / 2;

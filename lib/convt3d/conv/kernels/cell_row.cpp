@@ -14,22 +14,13 @@
 #include "convt3d/conv/kernels/interleave-inl.hpp"
 #include "convt3d/conv/kernels/kernels.hpp"
 #include "convt3d/conv/kernels/registers-inl.hpp"
+#include "convt3d/conv/kernels/row_product.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace convt3d::kernels::HWY_NAMESPACE {
 namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
-
-constexpr int most_vectors(int columns) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
-  constexpr int kRegisters = 32;
-#else
-  constexpr int kRegisters = 16;
-#endif
-  const int fit = (kRegisters - 1) / (columns + 1);  // columns*nv + nv + 1 <= kRegisters
-  return fit < 8 ? fit : 8;                          // 8 chains of 4 cycles keep two FMA units busy
-}
 
 /// All columns of all vectors, straight from the registers, where every `count` of them make a row of their own. False where
 /// args say otherwise.
@@ -96,7 +87,7 @@ void micro_kernel(const CellRowArgs<T>& args, std::int64_t first, T* phases) {
   }
 }
 
-template <typename T, int columns, int most = most_vectors(columns)>
+template <typename T, int columns, int most = row_vectors(columns, kWide)>
 void vectors_from(const CellRowArgs<T>& args, std::int64_t first, std::int64_t nv, T* phases) {
   if constexpr (most > 0) {
     if (nv == most) return micro_kernel<T, columns, most>(args, first, phases);
@@ -108,7 +99,7 @@ void vectors_from(const CellRowArgs<T>& args, std::int64_t first, std::int64_t n
 template <typename T, int columns>
 void blocks(const CellRowArgs<T>& args) {
   constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
-  constexpr std::int64_t kMost = most_vectors(columns);
+  constexpr std::int64_t kMost = row_vectors(columns, kWide);
   HWY_ALIGN T phases[kMost * kLanes];
   std::int64_t vectors = (args.cells + kLanes - 1) / kLanes;
   std::int64_t left = (vectors + kMost - 1) / kMost;

@@ -54,6 +54,20 @@ struct ProductArgs {
   std::int64_t ldc = 0;
   std::int64_t row_c = 0;
 };
+/// Positions of nr vectors whose sums registers hold at once, `wide` where there are 32 of them: mr*nr accumulators (twice
+/// as many `apart`), nr weights and a number of a.
+constexpr int product_positions(int nr, bool wide, bool apart = false) {
+  constexpr int kWide[kMaxNr + 1] = {0, 16, 14, 9}, kNarrow[kMaxNr + 1] = {0, 12, 6, 4};
+  if (apart && nr == 1) return wide ? 14 : 6;
+  return (wide ? kWide : kNarrow)[nr];
+}
+
+/// Rows of so many positions that are taken at once, where so many fit.
+inline constexpr int kMostProductRows = 4;
+constexpr std::int64_t product_rows(std::int64_t positions, int most_positions) {
+  return std::clamp<std::int64_t>(most_positions / std::max<std::int64_t>(1, positions), 1, kMostProductRows);
+}
+
 template <typename T>
 using ProductFn = void (*)(const ProductArgs<T>&);
 template <typename T>

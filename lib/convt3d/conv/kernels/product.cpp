@@ -2,8 +2,9 @@
 //
 //   for position: for j: for tap: for k:  c[position][j] += a[position][k] * b[k][j]      (j: vectors of output channels)
 //
-// mr positions times nr vectors stay in registers over the whole reduction; each step loads nr vectors of b, broadcasts mr
-// numbers of a, and does mr*nr fused multiply-adds. Registers: mr*nr accumulators + nr weights + 1 broadcast.
+// mr positions times nr vectors stay in registers over the whole reduction (product_positions); each step loads nr vectors
+// of b, broadcasts mr numbers of a, and does mr*nr fused multiply-adds. Registers: mr*nr accumulators + nr weights + 1
+// broadcast.
 //
 // Rows of few positions are taken several at once: mr is then of all of them.
 //
@@ -30,19 +31,6 @@ namespace convt3d::kernels::HWY_NAMESPACE {
 namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
-
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
-// 32 registers: 16 x 1 + 1 + 1 = 18,  14 x 2 + 2 + 1 = 31,  9 x 3 + 3 + 1 = 31
-constexpr int kMr[kMaxNr + 1] = {0, 16, 14, 9};
-constexpr int kMrApart = 14;  // 14 x 1 x 2 + 1 + 1 = 30
-#else
-// 16 registers: 12 x 1 + 1 + 1 = 14,  6 x 2 + 2 + 1 = 15,  4 x 3 + 3 + 1 = 16
-constexpr int kMr[kMaxNr + 1] = {0, 12, 6, 4};
-constexpr int kMrApart = 6;  // 6 x 1 x 2 + 1 + 1 = 14
-#endif
-
-/// Most rows of a block.
-constexpr int kMostRows = 4;
 
 /// How far ahead of their use weights are asked for, in elements: they come from behind the second cache, or from memory.
 /// Not those of one vector, with which there is a load for each multiplication, and none to spare.
@@ -173,7 +161,7 @@ HWY_INLINE MicroKernelFn<T> kernel_of(std::int64_t rows, std::int64_t mr) {
     case 1: return kernel_of<T, 1, nr, sums>(mr, std::make_integer_sequence<int, most>());
     case 2: return kernel_of<T, 2, nr, sums>(mr, std::make_integer_sequence<int, most / 2>());
     case 3: return kernel_of<T, 3, nr, sums>(mr, std::make_integer_sequence<int, most / 3>());
-    default: return kernel_of<T, kMostRows, nr, sums>(mr, std::make_integer_sequence<int, most / kMostRows>());
+    default: return kernel_of<T, kMostProductRows, nr, sums>(mr, std::make_integer_sequence<int, most / kMostProductRows>());
   }
 }
 
@@ -194,19 +182,23 @@ HWY_INLINE void in_blocks(std::int64_t all, std::int64_t most, Function&& functi
 }
 
 /// In blocks of several rows where one is short enough, or of some of a row's positions.
-template <typename T, int nr, int sums, int most>
+template <typename T, int nr, int sums = 1>
 void blocks(const ProductArgs<T>& args) {
+  constexpr int most = product_positions(nr, kWide, sums == 2);
   constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
   const auto place = [&](std::int64_t tap) { return args.taps[tap].b_offset / (nr * kLanes); };
   const Part whole{.tap_begin = 0, .tap_end = args.tap_count, .k_begin = 0, .k_end = args.k, .is_first = !args.adds};
   const bool is_one = args.tap_count == 0 || place(args.tap_count - 1) + args.k <= args.part;
-  const std::int64_t rows_at_once =
-      args.rows == 1 ? 1 : std::clamp<std::int64_t>(most / std::max<std::int64_t>(1, args.positions), 1, kMostRows);
+  const std::int64_t rows_at_once = args.rows == 1 ? 1 : product_rows(args.positions, most);
   in_blocks(args.rows, rows_at_once, [&](std::int64_t row, std::int64_t rows) {
     in_blocks(args.positions, most, [&](std::int64_t position, std::int64_t mr) {
       const MicroKernelFn<T> kernel = kernel_of<T, nr, sums, most>(rows, mr);
       const Corner corner{row * args.row_a + position * args.lda, row * args.row_c + position * args.ldc};
-      is_one ? kernel(args, corner, whole) : all_parts(args, corner, kernel, place);
+      if (is_one) {
+        kernel(args, corner, whole);
+      } else {
+        all_parts(args, corner, kernel, place);
+      }
     });
   });
 }
@@ -214,9 +206,9 @@ void blocks(const ProductArgs<T>& args) {
 template <typename T>
 void product(const ProductArgs<T>& args) {
   switch (args.nr) {
-    case 1: return args.apart ? blocks<T, 1, 2, kMrApart>(args) : blocks<T, 1, 1, kMr[1]>(args);
-    case 2: return blocks<T, 2, 1, kMr[2]>(args);
-    default: return blocks<T, 3, 1, kMr[3]>(args);
+    case 1: return args.apart ? blocks<T, 1, 2>(args) : blocks<T, 1>(args);
+    case 2: return blocks<T, 2>(args);
+    default: return blocks<T, 3>(args);
   }
 }
 

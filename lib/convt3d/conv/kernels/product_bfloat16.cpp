@@ -17,9 +17,6 @@ namespace {
 
 constexpr std::int64_t kLanes = 16;
 
-// 32 registers, as in product.cpp: 16 x 1 + 1 = 17,  14 x 2 + 2 = 30,  9 x 3 + 3 = 30; a is broadcast from memory.
-constexpr int kMr[kMaxNr + 1] = {0, 16, 14, 9};
-
 template <int mr, int nr>
 void micro_kernel(const ProductArgs<float>& args, std::int64_t first) {
   __m512 acc[mr][nr];
@@ -54,7 +51,7 @@ void micro_kernel(const ProductArgs<float>& args, std::int64_t first) {
   }
 }
 
-template <int nr, int most = kMr[nr]>
+template <int nr, int most = product_positions(nr, /*wide=*/true)>
 void positions_from(const ProductArgs<float>& args, std::int64_t first, std::int64_t mr) {
   if constexpr (most > 0) {
     if (mr == most) return micro_kernel<most, nr>(args, first);
@@ -65,7 +62,8 @@ void positions_from(const ProductArgs<float>& args, std::int64_t first, std::int
 /// Splits the positions into blocks of nearly equal size.
 template <int nr>
 void blocks(const ProductArgs<float>& args) {
-  std::int64_t left = (args.positions + kMr[nr] - 1) / kMr[nr];
+  constexpr int most = product_positions(nr, /*wide=*/true);
+  std::int64_t left = (args.positions + most - 1) / most;
   for (std::int64_t first = 0; first < args.positions; --left) {
     const std::int64_t mr = (args.positions - first + left - 1) / left;
     positions_from<nr>(args, first, mr);

@@ -1,4 +1,4 @@
-// Hints on what stays in registers; compiled once per instruction set.
+// How many registers there are, and hints on what stays in them; compiled once per instruction set.
 #if defined(CONVT3D_REGISTERS_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef CONVT3D_REGISTERS_INL_HPP
 #undef CONVT3D_REGISTERS_INL_HPP
@@ -10,6 +10,13 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace convt3d::kernels::HWY_NAMESPACE {
+
+/// Whether there are 32 of them, not 16.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+constexpr bool kWide = true;
+#else
+constexpr bool kWide = false;
+#endif
 
 /// Keeps vectors in registers that have been loaded: with few columns GCC would load them once more in every multiply-add
 /// instead, and of unaligned loads there is one a cycle.

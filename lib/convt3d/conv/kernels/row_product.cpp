@@ -21,12 +21,6 @@ HWY_BEFORE_NAMESPACE();
 namespace convt3d::kernels::HWY_NAMESPACE {
 namespace {
 
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
-constexpr bool kWide = true;
-#else
-constexpr bool kWide = false;
-#endif
-
 template <typename T, int columns, int nv>
 void micro_kernel(const RowProductArgs<T>& args) {
   const hn::ScalableTag<T> d;
